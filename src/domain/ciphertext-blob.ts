@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto'
+import { keyIdBytes, keyIdOfBytes } from './key-id.js'
+import type { Suite } from './material.js'
+
+/**
+ * The ciphertext of a symmetric key: "CVG" | format 1 | suite u8 | key id 16 | version u32 | iv length u8 | iv | ciphertext | tag.
+ * Strict and total: any byte string either parses or is refused. The 25 bytes before the IV length are authenticated
+ * through `additionalData`. Vectors for every form ever written are in test/vectors.
+ */
+export interface CiphertextHeader {
+  readonly suite: Suite
+  readonly keyId: string
+  readonly version: number
+}
+
+export interface CiphertextBlob extends CiphertextHeader {
+  readonly iv: Uint8Array
+  /** Ciphertext and, behind it, the tag. */
+  readonly ciphertext: Uint8Array
+}
+
+const magic = [0x43, 0x56, 0x47, 1] as const
+const headerBytes = 25
+/** Suite byte, IV and tag lengths of each suite. */
+const suites = [
+  { suite: 'gcm', byte: 1, ivBytes: 12, tagBytes: 16, blockBytes: 1 },
+  { suite: 'cbc-hmac', byte: 2, ivBytes: 16, tagBytes: 32, blockBytes: 16 },
+] as const
+export const ciphertextBlobBytesMax = 6144
+
+export function encodeCiphertextBlob(blob: CiphertextBlob): Uint8Array {
+  const out = new Uint8Array(headerBytes + 1 + blob.iv.length + blob.ciphertext.length)
+  out.set(encodeHeader(blob))
+  out[headerBytes] = blob.iv.length
+  out.set(blob.iv, headerBytes + 1)
+  out.set(blob.ciphertext, headerBytes + 1 + blob.iv.length)
+  return out
+}
+
+/** undefined for anything that is not exactly one ciphertext of ours. The views share the memory of `bytes`. */
+export function decodeCiphertextBlob(bytes: Uint8Array): CiphertextBlob | undefined {
+  if (bytes.length <= headerBytes || bytes.length > ciphertextBlobBytesMax) return undefined
+  if (magic.some((byte, at) => bytes[at] !== byte)) return undefined
+  const row = suites.find(({ byte }) => byte === bytes[4])
+  if (!row || bytes[headerBytes] !== row.ivBytes) return undefined
+  const ciphertext = bytes.subarray(headerBytes + 1 + row.ivBytes)
+  const bodyBytes = ciphertext.length - row.tagBytes
+  // CBC with padding always has at least one block; GCM may carry nothing but its tag.
+  if (bodyBytes < row.blockBytes - 1 || bodyBytes % row.blockBytes !== 0) return undefined
+  const version = new DataView(bytes.buffer, bytes.byteOffset).getUint32(21)
+  if (version === 0) return undefined
+  return {
+    suite: row.suite,
+    keyId: keyIdOfBytes(bytes.subarray(5, 21)),
+    version,
+    iv: bytes.subarray(headerBytes + 1, headerBytes + 1 + row.ivBytes),
+    ciphertext,
+  }
+}
+
+/**
+ * What is authenticated beside the plaintext: SHA-256 of header and encryption context. Hashed so that every HSM, whatever its
+ * limits, gets the same 32 bytes.
+ */
+export function additionalData(header: CiphertextHeader, encryptionContext: Readonly<Record<string, string>>): Uint8Array {
+  return createHash('sha256').update(encodeHeader(header)).update(canonicalContext(encryptionContext)).digest()
+}
+
+/** Pairs sorted by the UTF-8 bytes of the key, each string behind its u32 length: injective. The empty context is zero bytes. */
+export function canonicalContext(context: Readonly<Record<string, string>>): Uint8Array {
+  const pairs = Object.entries(context).map(([key, value]) => [Buffer.from(key), Buffer.from(value)] as const)
+  pairs.sort(([a], [b]) => Buffer.compare(a, b))
+  return Buffer.concat(pairs.flat().flatMap(text => [u32(text.length), text]))
+}
+
+function encodeHeader({ suite, keyId, version }: CiphertextHeader): Uint8Array {
+  const out = new Uint8Array(headerBytes)
+  out.set(magic)
+  out[4] = suites.find(row => row.suite === suite)?.byte ?? 0
+  out.set(keyIdBytes(keyId), 5)
+  new DataView(out.buffer).setUint32(21, version)
+  return out
+}
+
+function u32(value: number): Uint8Array {
+  const out = new Uint8Array(4)
+  new DataView(out.buffer).setUint32(0, value)
+  return out
+}

@@ -1,0 +1,43 @@
+/**
+ * Every way a call can be refused, by the name that AWS KMS gives it. Fronts map a code to their protocol with a
+ * `Record<ErrorCode, …>`, so a new code does not compile until it is mapped. Anything thrown that is not a KmsError is an
+ * internal fault: logged with its cause, answered without text.
+ */
+export type ErrorCode =
+  // modelled by the KMS API
+  | 'AlreadyExistsException' | 'CloudHsmClusterInUseException' | 'CloudHsmClusterInvalidConfigurationException'
+  | 'CloudHsmClusterNotActiveException' | 'CloudHsmClusterNotFoundException' | 'CloudHsmClusterNotRelatedException'
+  | 'ConflictException' | 'CustomKeyStoreHasCMKsException' | 'CustomKeyStoreInvalidStateException'
+  | 'CustomKeyStoreNameInUseException' | 'CustomKeyStoreNotFoundException' | 'DependencyTimeoutException'
+  | 'DisabledException' | 'DryRunOperationException' | 'ExpiredImportTokenException' | 'IncorrectKeyException'
+  | 'IncorrectKeyMaterialException' | 'IncorrectTrustAnchorException' | 'InvalidAliasNameException' | 'InvalidArnException'
+  | 'InvalidCiphertextException' | 'InvalidGrantIdException' | 'InvalidGrantTokenException' | 'InvalidImportTokenException'
+  | 'InvalidKeyUsageException' | 'InvalidMarkerException' | 'KMSInternalException' | 'KMSInvalidMacException'
+  | 'KMSInvalidSignatureException' | 'KMSInvalidStateException' | 'KeyUnavailableException' | 'LimitExceededException'
+  | 'MalformedPolicyDocumentException' | 'NotFoundException' | 'TagException' | 'UnsupportedOperationException'
+  | 'XksKeyAlreadyInUseException' | 'XksKeyInvalidConfigurationException' | 'XksKeyNotFoundException'
+  | 'XksProxyIncorrectAuthenticationCredentialException' | 'XksProxyInvalidConfigurationException'
+  | 'XksProxyInvalidResponseException' | 'XksProxyUriEndpointInUseException' | 'XksProxyUriInUseException'
+  | 'XksProxyUriUnreachableException' | 'XksProxyVpcEndpointServiceInUseException'
+  | 'XksProxyVpcEndpointServiceInvalidConfigurationException' | 'XksProxyVpcEndpointServiceNotFoundException'
+  // answered by the front end of every AWS JSON service
+  | 'AccessDeniedException' | 'ExpiredTokenException' | 'IncompleteSignatureException' | 'InvalidSignatureException'
+  | 'MissingAuthenticationTokenException' | 'NotAuthorizedException' | 'RequestEntityTooLargeException'
+  | 'SerializationException' | 'ThrottlingException' | 'UnknownOperationException' | 'UnrecognizedClientException'
+  | 'ValidationException'
+
+/** A refusal the caller may see. The message must never hold a secret; an empty one is left out of the answer. */
+export class KmsError extends Error {
+  override readonly name = 'KmsError'
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message = '', options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** The one answer to every ciphertext that does not open, whatever the defect (architecture of the ciphertext, README). */
+export function invalidCiphertext(): KmsError {
+  return new KmsError('InvalidCiphertextException')
+}

@@ -1,0 +1,87 @@
+import { keyIdBytes, keyIdOfBytes } from './key-id.js'
+
+/** How a backing key seals: the suite byte of the ciphertext header. */
+export type Suite = 'gcm' | 'cbc-hmac'
+
+/** What kind of key material sits behind a name in the HSM. */
+export type MaterialKind = Suite | 'hmac-sha-256' | 'ecdsa-p256'
+
+export type RootName = 'seal' | 'mac' | 'audit'
+
+/**
+ * Names key material inside one HSM. `name` is the CKA_LABEL: ASCII, at most 40 bytes, and enough to rebuild the metadata
+ * from the token alone. `id` is the CKA_ID on tokens that take that many bytes.
+ */
+export interface Material {
+  readonly name: string
+  readonly id: Uint8Array
+  readonly kind: MaterialKind
+}
+
+export type MaterialOwner =
+  | { readonly kind: 'backing-key', readonly keyId: string, readonly version: number, readonly role: 'enc' | 'mac' }
+  | { readonly kind: 'root', readonly root: RootName, readonly version: number }
+
+export const materialNameBytesMax = 40
+export const versionMax = 0xffffffff
+
+const base32Alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
+const roleLetter = { enc: 'e', mac: 'm' } as const
+const rootKind: Record<RootName, MaterialKind> = { seal: 'gcm', mac: 'hmac-sha-256', audit: 'ecdsa-p256' }
+
+/** The backing key of one version of a KMS key: `cvg-<key id, base32>-<version, base 32>-e`. */
+export function backingKey(keyId: string, version: number, suite: Suite): Material {
+  const bytes = keyIdBytes(keyId)
+  const id = new Uint8Array(20)
+  id.set(bytes)
+  new DataView(id.buffer).setUint32(16, version)
+  return { name: `cvg-${base32(bytes)}-${version.toString(32)}-${roleLetter.enc}`, id, kind: suite }
+}
+
+/** One of the service's own root objects: `cvg-root-<name>-<version>`. */
+export function rootMaterial(root: RootName, version: number): Material {
+  const name = `cvg-root-${root}-${version}`
+  return { name, id: new TextEncoder().encode(name), kind: rootKind[root] }
+}
+
+/** Reads a label back; undefined for an object that is not ours. The exact inverse of the two functions above. */
+export function materialOwner(label: string): MaterialOwner | undefined {
+  const root = /^cvg-root-(seal|mac|audit)-([1-9][0-9]{0,9})$/.exec(label)
+  if (root) return { kind: 'root', root: root[1] as RootName, version: Number(root[2]) }
+  const backing = /^cvg-([a-z2-7]{26})-([1-9a-v][0-9a-v]{0,6})-([em])$/.exec(label)
+  const bytes = backing && unbase32(backing[1] as string)
+  if (!bytes) return undefined
+  const version = parseInt(backing[2] as string, 32)
+  if (version > versionMax) return undefined
+  return { kind: 'backing-key', keyId: keyIdOfBytes(bytes), version, role: backing[3] === 'e' ? 'enc' : 'mac' }
+}
+
+function base32(bytes: Uint8Array): string {
+  let out = ''
+  let bits = 0
+  let value = 0
+  for (const byte of bytes) {
+    value = (value << 8) | byte
+    for (bits += 8; bits >= 5; bits -= 5) out += base32Alphabet[(value >>> (bits - 5)) & 31]
+    value &= (1 << bits) - 1
+  }
+  return bits > 0 ? out + base32Alphabet[(value << (5 - bits)) & 31] : out
+}
+
+/** 26 characters to 16 bytes; undefined if the two spare bits of the last character are not zero. */
+function unbase32(text: string): Uint8Array | undefined {
+  const out = new Uint8Array(16)
+  let bits = 0
+  let value = 0
+  let at = 0
+  for (const character of text) {
+    value = (value << 5) | base32Alphabet.indexOf(character)
+    bits += 5
+    if (bits >= 8) {
+      bits -= 8
+      out[at++] = value >>> bits
+      value &= (1 << bits) - 1
+    }
+  }
+  return value === 0 ? out : undefined
+}

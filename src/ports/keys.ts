@@ -1,0 +1,49 @@
+import type { Key, KeyVersion, KeyView } from '../domain/key.js'
+
+/**
+ * KMS keys and their versions. Rows carry a MAC (ports/row-authenticator.ts) that is checked when they are loaded: a row edited
+ * behind the service's back throws IntegrityError. A promise resolves after the commit is on disk.
+ */
+export interface Keys {
+  /** The key with all its versions, in any state; one read. */
+  get(region: string, keyId: string): Promise<KeyView | undefined>
+  /** Adds a key and its first version, both half-made, and the budget row of the version. */
+  insert(key: Key, first: KeyVersion): Promise<void>
+  /**
+   * Writes the key (as `revision + 1`) and the given versions in one transaction; a version that is new gets its budget row.
+   * Throws StaleWriteError, having written nothing, if the stored revision is not `key.revision` any more.
+   */
+  update(key: Key, versions?: readonly KeyVersion[]): Promise<Key>
+  /** Removes a key that was never finished, with its versions. Not for keys that ever were usable. */
+  remove(region: string, keyId: string): Promise<void>
+  /** Removes a version that was never finished. */
+  removeVersion(region: string, keyId: string, version: number): Promise<void>
+
+  /** Ids of the keys that the API may show, ascending, after `after`. Ids only, so the MAC is not checked. */
+  list(region: string, after: string | undefined, limit: number): Promise<readonly string[]>
+  /** Enabled keys whose next scheduled rotation is not later than `now`, oldest first. */
+  dueForRotation(now: number, limit: number): Promise<readonly KeyName[]>
+  /** PendingDeletion keys whose date has come, and keys left in Destroying. */
+  dueForDeletion(now: number, limit: number): Promise<readonly KeyName[]>
+  /** Keys that are Creating or have a version that is creating or destroying. For the reconciler. */
+  unsettled(limit: number): Promise<readonly KeyName[]>
+
+  /**
+   * How many seals of a version have been handed out to processes; never goes down. SP 800-38D section 8.3 limits them.
+   * `reserveSeals` adds `count` if the total stays within `cap`, else adds what is left; answers how many were added (0: spent).
+   */
+  reserveSeals(region: string, keyId: string, version: number, count: number, cap: number): Promise<number>
+  sealsReserved(region: string, keyId: string, version: number): Promise<number>
+}
+
+export interface KeyName { readonly region: string, readonly keyId: string }
+
+/** Another write came first; read again and decide again. */
+export class StaleWriteError extends Error {
+  override readonly name = 'StaleWriteError'
+}
+
+/** A stored row does not carry the MAC it should: the database was changed by somebody else. */
+export class IntegrityError extends Error {
+  override readonly name = 'IntegrityError'
+}

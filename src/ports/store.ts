@@ -1,0 +1,42 @@
+import type { Aliases } from './aliases.js'
+import type { Checkpoints } from './audit-log.js'
+import type { Credentials } from './credentials.js'
+import type { Keys } from './keys.js'
+
+/** The metadata of one installation, over SQLite or PostgreSQL. */
+export interface Store {
+  readonly keys: Keys
+  readonly aliases: Aliases
+  readonly credentials: Credentials
+  readonly checkpoints: Checkpoints
+  readonly leases: Leases
+  readonly instance: InstanceRecord
+
+  /**
+   * Changes whenever another process may have changed a row since the last call: whoever caches what it read drops it then. Cheap enough
+   * for every request. Own writes do not change it.
+   */
+  generation(): number
+  /** Writes and reads back a row; throws when the store cannot take writes. */
+  probe(): Promise<void>
+  close(): Promise<void>
+}
+
+/** What is fixed at first start. Authenticated as in ports/keys.ts. */
+export interface Installation {
+  readonly accountId: string
+  readonly createdAt: number
+  readonly roots: { readonly seal: number, readonly mac: number, readonly audit: number }
+}
+
+export interface InstanceRecord {
+  get(): Promise<Installation | undefined>
+  put(installation: Installation): Promise<void>
+}
+
+/** Claims on scheduled work: any number of processes, once each. */
+export interface Leases {
+  /** true if `owner` now holds the lease until `until`: it was free, run out at `now`, or already its own. */
+  acquire(name: string, owner: string, now: number, until: number): Promise<boolean>
+  release(name: string, owner: string): Promise<void>
+}
