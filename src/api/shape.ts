@@ -35,16 +35,17 @@ export function contract<const I extends Members, const O extends Members | null
   return of
 }
 
-type ValueOf<S extends Shape> =
-  S extends EnumShape ? S['values'][number]
+// The first line stops at a shape that is not known yet: its value would be a type without end.
+type ValueOf<S extends Shape> = Shape extends S ? unknown
+  : S extends EnumShape ? S['values'][number]
     : S extends { type: 'string' } ? string
       : S extends { type: 'integer' } ? number
         : S extends { type: 'boolean' } ? boolean
           : S extends { type: 'blob' } ? Uint8Array
             : S extends { type: 'timestamp' } ? Date
-              : S extends ListShape ? readonly ValueOf<S['of']>[]
-                : S extends MapShape ? Readonly<Record<string, ValueOf<S['value']>>>
-                  : S extends StructureShape ? StructureOf<S['members']>
+              : S extends { type: 'list', of: infer O extends Shape } ? readonly ValueOf<O>[]
+                : S extends { type: 'map', value: infer V extends Shape } ? Readonly<Record<string, ValueOf<V>>>
+                  : S extends { type: 'structure', members: infer M extends Members } ? StructureOf<M>
                     : never
 
 type Present<S extends Shape> = S extends { required: true } ? true : S extends { default: string | number | boolean } ? true : false

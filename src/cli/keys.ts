@@ -1,0 +1,54 @@
+import { join } from 'node:path'
+import type { KeyMetadata, KMSClient } from '@aws-sdk/client-kms'
+import { adminCredentials } from '../compose.js'
+import { readConfig } from '../config.js'
+import { print, table, type OutputOptions } from './output.js'
+
+/**
+ * Key commands that go through the public API like any other client: with the AWS_ variables of the environment, or else with the
+ * administrator's credentials file of the data directory.
+ */
+export async function listKeys(options: OutputOptions): Promise<void> {
+  const { client, sdk } = await connect()
+  const keys: KeyMetadata[] = []
+  for await (const page of sdk.paginateListKeys({ client }, {})) {
+    for (const { KeyId } of page.Keys ?? []) {
+      const { KeyMetadata: key } = await client.send(new sdk.DescribeKeyCommand({ KeyId }))
+      if (key) keys.push(key)
+    }
+  }
+  print(options, keys, () => table([
+    ['KEY ID', 'STATE', 'CREATED', 'DESCRIPTION'],
+    ...keys.map(key => [key.KeyId ?? '', key.KeyState ?? '', key.CreationDate?.toISOString() ?? '', key.Description ?? '']),
+  ]))
+}
+
+export async function createKey(options: OutputOptions & { description?: string, alias?: string }): Promise<void> {
+  const { client, sdk } = await connect()
+  const { KeyMetadata } = await client.send(new sdk.CreateKeyCommand({ Description: options.description ?? '' }))
+  if (options.alias) await client.send(new sdk.CreateAliasCommand({ AliasName: options.alias, TargetKeyId: KeyMetadata?.KeyId }))
+  print(options, KeyMetadata, () => [KeyMetadata?.Arn ?? ''])
+}
+
+export async function rotateKey(keyId: string, options: OutputOptions): Promise<void> {
+  const { client, sdk } = await connect()
+  const { KeyMetadata: before } = await client.send(new sdk.DescribeKeyCommand({ KeyId: keyId }))
+  await client.send(new sdk.RotateKeyOnDemandCommand({ KeyId: before?.KeyId }))
+  const { KeyMetadata: after } = await client.send(new sdk.DescribeKeyCommand({ KeyId: keyId }))
+  print(options, after, () => [`${after?.Arn ?? ''}: current key material is now ${after?.CurrentKeyMaterialId ?? ''}`])
+}
+
+/** The SDK is loaded only here: it would double the start-up time of every other command. */
+async function connect(): Promise<{ client: KMSClient, sdk: typeof import('@aws-sdk/client-kms') }> {
+  const sdk = await import('@aws-sdk/client-kms')
+  if (process.env.AWS_ACCESS_KEY_ID) return { client: new sdk.KMSClient({}), sdk }
+  const file = join(readConfig().dataDir, 'admin.env')
+  const admin = adminCredentials(file)
+  if (!admin) throw new Error(`there are no AWS_ variables in the environment and there is no ${file}`)
+  const client = new sdk.KMSClient({
+    endpoint: admin.AWS_ENDPOINT_URL_KMS ?? '',
+    region: admin.AWS_REGION ?? '',
+    credentials: { accessKeyId: admin.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: admin.AWS_SECRET_ACCESS_KEY ?? '' },
+  })
+  return { client, sdk }
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../config.js'
+import { auditVerify } from './audit-verify.js'
+import { hsmProbe } from './hsm-probe.js'
+import { keyEvidence } from './key-evidence.js'
+import { createKey, listKeys, rotateKey } from './keys.js'
+import { exitCodes } from './output.js'
+
+const program = new Command('claviger')
+  .description('A key service that speaks the AWS KMS API in front of your own HSM.')
+  .showHelpAfterError('(claviger --help shows what there is)')
+  .addHelpText('after', '\nSettings come from CLAVIGER_ variables and from the YAML file that CLAVIGER_CONFIG names.\n'
+    + 'Exit codes: 0 done, 1 the answer is bad, 2 the command cannot run as given.')
+  .exitOverride()
+
+program.command('server')
+  .description('start the service and run until it is told to stop')
+  .action(async () => (await import('../main.js')).main())
+
+const hsm = program.command('hsm').description('look at an HSM')
+hsm.command('probe')
+  .description('what a module and its token are, what would work with them, and a timed self-test (with a PIN)')
+  .option('--module <path>', 'the PKCS#11 library; without it, the HSM of the configuration')
+  .option('--token <label>', 'the label of the token')
+  .option('--pin-file <path>', 'a file that holds the PIN; without it nothing that needs a login is tried')
+  .option('--config <file>', 'a configuration file that names the HSM')
+  .option('--json', 'print JSON')
+  .action(hsmProbe)
+
+const audit = program.command('audit').description('look at the audit log')
+audit.command('verify')
+  .description('find changed, removed, reordered or cut records')
+  .option('--directory <path>', 'where the log is; without it, that of the configuration')
+  .option('--public-key <file>', 'PEM of the key that signed the checkpoints; without it, the one kept beside the log')
+  .option('--json', 'print JSON')
+  .action(auditVerify)
+
+const key = program.command('key').description('look at keys, or manage them through the API')
+key.command('evidence')
+  .description('what the HSM says of the objects behind a key, as recorded when they were made and as read now')
+  .argument('<key id>', 'the id of a key')
+  .option('--region <name>', 'the region of the key; without it, the home region')
+  .option('--json', 'print JSON')
+  .action(keyEvidence)
+key.command('list').description('list keys').option('--json', 'print JSON').action(listKeys)
+key.command('create')
+  .description('create a key')
+  .option('--description <text>', 'what the key is for')
+  .option('--alias <name>', 'a name beginning with alias/')
+  .option('--json', 'print JSON')
+  .action(createKey)
+key.command('rotate').description('rotate a key now').argument('<key id>').option('--json', 'print JSON').action(rotateKey)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = exitCodeOf(error)
+}
+
+function exitCodeOf(error: unknown): number {
+  // Commander has said what was wrong already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.unusable
+  process.stderr.write(`claviger: ${error instanceof Error ? messageOf(error) : String(error)}\n`)
+  return error instanceof ConfigError ? exitCodes.unusable : exitCodes.bad
+}
+
+/** The name tells an AWS error; a failed connection has its reason inside. */
+function messageOf(error: Error): string {
+  const message = error.message || (error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0].message : '')
+  return error.name.endsWith('Exception') ? `${error.name}: ${message}` : message
+}

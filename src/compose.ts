@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openAuditLog } from './adapters/audit-files/audit-log.js'
+import { readCredentialsFile, writeCredentialsFile } from './adapters/credentials-file.js'
+import { openHsm, type Pkcs11Config } from './adapters/pkcs11/hsm.js'
+import { findSoftHsm, makeSoftHsmToken } from './adapters/pkcs11/softhsm-token.js'
+import { lockDirectory } from './adapters/sql/directory-lock.js'
+import { openSqlite } from './adapters/sql/sqlite.js'
+import { systemClock } from './adapters/system-clock.js'
+import { createLog } from './adapters/winston-log.js'
+import type { Config } from './config.js'
+import { rootMaterial } from './domain/material.js'
+import { kmsEndpoint } from './http/kms/endpoint.js'
+import { createHttpServer, type HttpServer } from './http/server.js'
+import { deleteExpiredKeys, rotateDueKeys } from './jobs/due-keys.js'
+import { every, type Repeated } from './jobs/every.js'
+import type { AuditLog } from './ports/audit-log.js'
+import type { Clock } from './ports/clock.js'
+import type { Hsm } from './ports/hsm.js'
+import type { Log } from './ports/log.js'
+import type { Installation, Store } from './ports/store.js'
+import { BackingKeys } from './service/backing-keys.js'
+import { AccessKeys } from './service/credentials.js'
+import { Directory } from './service/directory.js'
+import { installation, type Administrator } from './service/first-start.js'
+import { operations } from './service/operations.js'
+import { Pages } from './service/paging.js'
+import { performer } from './service/perform.js'
+import { readiness } from './service/readiness.js'
+import { reconcile, reportOrphans } from './service/reconcile.js'
+import { firstRoots, rowAuthenticator } from './service/roots.js'
+import { recordRotation } from './service/rotate-keys.js'
+import type { Services } from './service/services.js'
+
+/** Requests in flight at a stop get this long to finish. */
+const closeDeadlineMs = 10_000
+const embeddedTokenLabel = 'claviger'
+const ownerOnlyDirectory = 0o700
+
+export interface Server {
+  readonly url: string
+  readonly credentialsFile: string
+  readonly services: Services
+  /** The work that otherwise runs by the clock. */
+  readonly jobs: { readonly rotateDueKeys: Repeated, readonly deleteExpiredKeys: Repeated, readonly reconcile: Repeated }
+  /** Finishes what is in flight, then lets go of everything. */
+  close(): Promise<void>
+}
+
+/** What a test may replace. */
+export interface Parts { readonly clock?: Clock, readonly log?: Log }
+
+/** Builds the whole service from its configuration and serves. Whatever was opened is closed again if a later step fails. */
+export async function serve(config: Config, parts: Parts = {}): Promise<Server> {
+  const opened = new Opened()
+  try {
+    return await build(config, parts.log ?? logOf(config), parts.clock ?? systemClock, opened)
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+async function build(config: Config, log: Log, clock: Clock, opened: Opened): Promise<Server> {
+  mkdirSync(config.dataDir, { recursive: true, mode: ownerOnlyDirectory })
+  const lock = lockDirectory(config.dataDir)
+  opened.push(async () => lock.release())
+  const hsm = opened.add(await openHsm(await pkcs11Config(config), log))
+  const store = opened.add(await openSqlite({ file: databaseFile(config), authenticator: rowAuthenticator(hsm, firstRoots.mac) }))
+  const credentialsFile = join(config.dataDir, 'admin.env')
+  const installed = await installation({
+    hsm, store, clock, accountId: config.accountId,
+    handOver: administrator => writeCredentialsFile(credentialsFile, credentialsOf(administrator, config)),
+  })
+  // Names this process in what it leaves behind.
+  const owner = randomUUID()
+  const audit = opened.add(await openAudit({ config, hsm, store, clock, log, owner, installed }))
+  const services = servicesOf({ config, hsm, store, audit, clock, log, owner, installed })
+  const jobs = await startJobs(services, config, owner, opened)
+  const http = httpServer(config, services)
+  const { port } = await http.listen(config.listen.port, config.listen.host)
+  opened.push(() => http.close(closeDeadlineMs))
+  const url = urlOf(config, port)
+  updateEndpoint(credentialsFile, url)
+  reportOrphans(services, config.regions).catch(error => log.warn('could not look for unknown objects in the HSM', { error }))
+  return { url, credentialsFile, services, jobs, close: () => opened.close() }
+}
+
+interface Wiring {
+  readonly config: Config, readonly hsm: Hsm, readonly store: Store, readonly clock: Clock, readonly log: Log
+  readonly owner: string, readonly installed: Installation
+}
+
+async function openAudit({ config, hsm, store, clock, log, owner, installed }: Wiring): Promise<AuditLog> {
+  const root = rootMaterial('audit', installed.roots.audit)
+  return openAuditLog({
+    directory: config.audit.directory,
+    segmentBytesMax: config.audit.segmentBytesMax,
+    sign: digest => hsm.sign(root, digest),
+    publicKey: await hsm.publicKey(root),
+    rootVersion: installed.roots.audit,
+    checkpoints: store.checkpoints,
+    instance: owner,
+    clock,
+    log,
+  })
+}
+
+function servicesOf({ config, hsm, store, audit, clock, log, owner, installed }: Wiring & { readonly audit: AuditLog }): Services {
+  const directory = new Directory(store)
+  return {
+    accountId: installed.accountId,
+    hsm, store, directory, audit, clock, log,
+    backingKeys: new BackingKeys({
+      hsm, store, directory, clock, log, owner,
+      sealsPerVersionMax: config.kms.sealsPerVersionMax,
+      onSpentRotation: view => recordRotation(view, 'budget', { audit, clock }),
+    }),
+    pages: new Pages(hsm, installed.roots.mac),
+    limits: config.kms,
+  }
+}
+
+/** What a crash left behind is cleared, and what is due is done, before the first call is served. */
+async function startJobs(services: Services, { jobs: { intervalMs } }: Config, owner: string, opened: Opened): Promise<Server['jobs']> {
+  const { log } = services
+  const jobs = {
+    reconcile: every(intervalMs, 'reconcile', async () => void await reconcile(services, owner, true), log),
+    rotateDueKeys: every(intervalMs, 'rotate due keys', async () => void await rotateDueKeys(services, owner), log),
+    deleteExpiredKeys: every(intervalMs, 'delete expired keys', async () => void await deleteExpiredKeys(services, owner), log),
+  }
+  for (const job of Object.values(jobs)) opened.push(() => job.stop())
+  await jobs.reconcile.now()
+  await jobs.deleteExpiredKeys.now()
+  return jobs
+}
+
+function httpServer(config: Config, services: Services): HttpServer {
+  const { clock, log, store, hsm } = services
+  const { bodyBytesMax, inFlightMax, connectionsMax } = config.limits
+  return createHttpServer({
+    kms: kmsEndpoint({
+      credentials: new AccessKeys(store, hsm), regions: new Set(config.regions), perform: performer(services), operations, clock, log,
+    }),
+    ready: () => readiness(services),
+    limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: inFlightMax },
+    ...config.tls && { tls: { certificate: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) } },
+    clock,
+    log,
+  })
+}
+
+/** The token to use: the configured one, or the embedded SoftHSM token of the data directory, made when there is none. */
+export async function pkcs11Config({ dataDir, hsm, kms: { verifySeals } }: Pick<Config, 'dataDir' | 'hsm' | 'kms'>): Promise<Pkcs11Config> {
+  if (!hsm) {
+    const made = await makeSoftHsmToken({ directory: join(dataDir, 'softhsm'), label: embeddedTokenLabel, module: findSoftHsm() })
+    return { ...made, verifySeals }
+  }
+  const { tokenLabel, tokenSerial, profile, ...rest } = hsm
+  return { ...rest, verifySeals, ...tokenLabel && { tokenLabel }, ...tokenSerial && { tokenSerial }, ...profile && { profile } }
+}
+
+/** The store beside a running server, for commands that only look. */
+export async function openForReading(config: Config, log: Log): Promise<{ hsm: Hsm, store: Store, close(): Promise<void> }> {
+  const opened = new Opened()
+  try {
+    const hsm = opened.add(await openHsm(await pkcs11Config(config), log))
+    const authenticator = rowAuthenticator(hsm, firstRoots.mac)
+    const store = opened.add(await openSqlite({ file: databaseFile(config), authenticator, readOnly: true }))
+    return { hsm, store, close: () => opened.close() }
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+export const adminCredentials = readCredentialsFile
+
+export function logOf({ log: { level, format } }: Config): Log {
+  return createLog({ level, format: format === 'auto' ? (process.stdout.isTTY ? 'readable' : 'json') : format })
+}
+
+export function databaseFile({ dataDir }: Config): string {
+  return join(dataDir, 'claviger.db')
+}
+
+function credentialsOf({ accessKeyId, secret, accountId }: Administrator, config: Config): Readonly<Record<string, string>> {
+  return {
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secret,
+    AWS_REGION: config.regions[0] ?? '',
+    AWS_ENDPOINT_URL_KMS: urlOf(config, config.listen.port),
+    CLAVIGER_ACCOUNT_ID: accountId,
+  }
+}
+
+/** The port may be another one at every start. A file that the operator has taken away is not made again. */
+function updateEndpoint(file: string, url: string): void {
+  const credentials = readCredentialsFile(file)
+  if (credentials && credentials.AWS_ENDPOINT_URL_KMS !== url) writeCredentialsFile(file, { ...credentials, AWS_ENDPOINT_URL_KMS: url })
+}
+
+function urlOf({ listen: { host }, tls }: Config, port: number): string {
+  const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host
+  return `${tls ? 'https' : 'http'}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+/** What was opened, to be closed in the opposite order. */
+class Opened {
+  readonly #closers: (() => Promise<void>)[] = []
+
+  add<T extends { close(): Promise<void> }>(part: T): T {
+    this.push(() => part.close())
+    return part
+  }
+
+  push(closer: () => Promise<void>): void {
+    this.#closers.push(closer)
+  }
+
+  async close(): Promise<void> {
+    for (let closer = this.#closers.pop(); closer; closer = this.#closers.pop()) await closer()
+  }
+}

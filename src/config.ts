@@ -1,0 +1,216 @@
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { dirname, join, resolve } from 'node:path'
+import { parse } from 'yaml'
+
+/** Everything that can be set, checked and frozen. Made once at start from environment and file; see hsm-config/softhsm.yaml. */
+export interface Config {
+  readonly dataDir: string
+  readonly listen: { readonly host: string, readonly port: number }
+  readonly tls: { readonly certificate: string, readonly key: string } | undefined
+  /** undefined: random at first start. */
+  readonly accountId: string | undefined
+  /** The first is the home region. */
+  readonly regions: readonly string[]
+  /** undefined: the embedded SoftHSM token in the data directory. */
+  readonly hsm: HsmConfig | undefined
+  readonly limits: { readonly bodyBytesMax: number, readonly inFlightMax: number, readonly connectionsMax: number }
+  readonly kms: { readonly onDemandRotationsMax: number, readonly sealsPerVersionMax: number, readonly verifySeals: boolean }
+  readonly jobs: { readonly intervalMs: number }
+  readonly audit: { readonly directory: string, readonly segmentBytesMax: number }
+  readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug', readonly format: 'json' | 'readable' | 'auto' }
+}
+
+export interface HsmConfig {
+  readonly module: string
+  readonly tokenLabel: string | undefined
+  readonly tokenSerial: string | undefined
+  readonly pinFile: string
+  readonly profile: string | undefined
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** Configuration that cannot be used. `faults` lists every one of them, a sentence each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(`the configuration cannot be used:\n${faults.map(fault => `  - ${fault}`).join('\n')}`)
+    this.faults = faults
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** SP 800-38D section 8.3. */
+const sealsPerVersionLimit = 2 ** 32
+/** KMS developer guide, Quotas. */
+const onDemandRotationsDefault = 25
+/** As in an ARN and in a credential scope; `onprem-1` is as good as `us-east-1`. */
+const regionPattern = /^[a-z0-9]+(-[a-z0-9]+){0,7}$/
+
+export function readConfig(environment: Environment = process.env): Config {
+  const file = environment.CLAVIGER_CONFIG ? resolve(environment.CLAVIGER_CONFIG) : undefined
+  const reader = new Reader(file ? readFile(file) : {}, file ? dirname(file) : process.cwd())
+  const env = (name: string) => environment[name] || undefined
+  const dataDir = resolve(env('CLAVIGER_DATA_DIR') ?? reader.path('dataDir') ?? 'data')
+  const certificate = env('CLAVIGER_TLS_CERTIFICATE') ?? reader.path('tls.certificate')
+  const key = env('CLAVIGER_TLS_KEY') ?? reader.path('tls.key')
+  if ((certificate === undefined) !== (key === undefined)) reader.fault('tls needs both certificate and key')
+  const tls = certificate && key ? { certificate, key } : undefined
+  const config: Config = {
+    dataDir,
+    listen: listen(env('CLAVIGER_LISTEN') ?? reader.text('listen') ?? '127.0.0.1:8080', tls !== undefined, reader),
+    tls,
+    accountId: accountId(env('CLAVIGER_ACCOUNT_ID') ?? reader.text('accountId'), reader),
+    regions: regions(env('CLAVIGER_REGIONS')?.split(',').map(name => name.trim()) ?? reader.texts('regions') ?? ['us-east-1'], reader),
+    hsm: hsm(reader),
+    limits: {
+      bodyBytesMax: reader.integer('limits.bodyBytes', 16_384, 16 * 1024 * 1024) ?? 512 * 1024,
+      inFlightMax: reader.integer('limits.inFlight', 1, 100_000) ?? 1_024,
+      connectionsMax: reader.integer('limits.connections', 1, 1_000_000) ?? 10_000,
+    },
+    kms: {
+      onDemandRotationsMax: reader.integer('kms.onDemandRotationsMax', 0, 10_000) ?? onDemandRotationsDefault,
+      sealsPerVersionMax: reader.integer('kms.sealsPerVersionMax', 1, sealsPerVersionLimit) ?? sealsPerVersionLimit,
+      verifySeals: reader.boolean('hsm.verifySeals') ?? true,
+    },
+    jobs: { intervalMs: (reader.integer('jobs.intervalSeconds', 1, 86_400) ?? 60) * 1_000 },
+    audit: {
+      directory: reader.path('audit.directory') ?? join(dataDir, 'audit'),
+      segmentBytesMax: reader.integer('audit.segmentBytes', 65_536, 2 ** 31) ?? 64 * 1024 * 1024,
+    },
+    log: {
+      level: reader.oneOf('log.level', ['error', 'warn', 'info', 'debug']) ?? 'info',
+      format: reader.oneOf('log.format', ['json', 'readable', 'auto']) ?? 'auto',
+    },
+  }
+  reader.finish()
+  return Object.freeze(config)
+}
+
+function listen(text: string, tls: boolean, reader: Reader): Config['listen'] {
+  const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:]+)\]|([^:]+)):([0-9]{1,5})$/.exec(text) ?? []
+  const host = bracketed ?? plain ?? ''
+  const port = Number(digits)
+  if (!host || port > 65_535) reader.fault(`listen must be host:port, not "${text}"`)
+  else if (!tls && !isLoopback(host)) {
+    reader.fault(`a listener that is not loopback (${host}) needs TLS: give tls.certificate and tls.key, or listen on 127.0.0.1`)
+  }
+  return { host, port }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+function accountId(text: string | undefined, reader: Reader): string | undefined {
+  if (text !== undefined && !/^[0-9]{12}$/.test(text)) reader.fault('accountId must be 12 digits (in YAML within quotes)')
+  return text
+}
+
+function regions(names: readonly string[], reader: Reader): readonly string[] {
+  if (names.length === 0) reader.fault('regions must name at least one region')
+  for (const name of names) if (!regionPattern.test(name)) reader.fault(`"${name}" is not the name of a region`)
+  if (new Set(names).size < names.length) reader.fault('regions names one region twice')
+  return Object.freeze([...names])
+}
+
+function hsm(reader: Reader): HsmConfig | undefined {
+  const module = reader.path('hsm.module')
+  const pinFile = reader.path('hsm.pinFile')
+  const rest = {
+    tokenLabel: reader.text('hsm.tokenLabel'), tokenSerial: reader.text('hsm.tokenSerial'), profile: reader.text('hsm.profile'),
+    environment: reader.map('hsm.environment') ?? {},
+  }
+  if (!module) {
+    if (pinFile ?? rest.tokenLabel ?? rest.tokenSerial) reader.fault('hsm.module is missing')
+    return undefined
+  }
+  if (!pinFile) reader.fault('hsm.pinFile is missing: the path of a file that holds the PIN')
+  if ((rest.tokenLabel === undefined) === (rest.tokenSerial === undefined)) reader.fault('hsm needs exactly one of tokenLabel and tokenSerial')
+  return { module, pinFile: pinFile ?? '', ...rest }
+}
+
+function readFile(file: string): unknown {
+  try {
+    return parse(readFileSync(file, 'utf8')) ?? {}
+  } catch (error) {
+    throw new ConfigError([`${file}: ${(error as Error).message}`])
+  }
+}
+
+/** Takes settings out of the file by their dotted names, gathers faults, and in the end names what nobody asked for. */
+class Reader {
+  readonly #root: unknown
+  readonly #directory: string
+  readonly #faults: string[] = []
+  readonly #asked = new Set<string>()
+
+  constructor(root: unknown, directory: string) {
+    this.#root = root
+    this.#directory = directory
+  }
+
+  fault(sentence: string): void {
+    this.#faults.push(sentence)
+  }
+
+  text(name: string): string | undefined {
+    return this.#typed(name, 'a text', (value): value is string => typeof value === 'string' && value !== '')
+  }
+
+  /** Relative paths are relative to the file that names them. */
+  path(name: string): string | undefined {
+    const path = this.text(name)
+    return path && resolve(this.#directory, path)
+  }
+
+  texts(name: string): readonly string[] | undefined {
+    return this.#typed(name, 'a list of texts', (value): value is string[] => Array.isArray(value) && value.every(item => typeof item === 'string'))
+  }
+
+  boolean(name: string): boolean | undefined {
+    return this.#typed(name, 'true or false', value => typeof value === 'boolean')
+  }
+
+  integer(name: string, min: number, max: number): number | undefined {
+    return this.#typed(name, `a whole number from ${min} to ${max}`, (value): value is number =>
+      Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max)
+  }
+
+  oneOf<T extends string>(name: string, values: readonly T[]): T | undefined {
+    return this.#typed(name, `one of ${values.join(', ')}`, (value): value is T => values.includes(value as T))
+  }
+
+  map(name: string): Readonly<Record<string, string>> | undefined {
+    return this.#typed(name, 'a map of texts', (value): value is Record<string, string> =>
+      typeof value === 'object' && value !== null && Object.values(value).every(item => typeof item === 'string'))
+  }
+
+  finish(): void {
+    this.#findUnknown(this.#root, '')
+    if (this.#faults.length > 0) throw new ConfigError(this.#faults)
+  }
+
+  #typed<T>(name: string, kind: string, is: (value: unknown) => value is T): T | undefined {
+    this.#asked.add(name)
+    let value = this.#root
+    for (const part of name.split('.')) value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[part] : undefined
+    if (value === undefined || value === null) return undefined
+    if (is(value)) return value
+    this.fault(`${name} must be ${kind}`)
+    return undefined
+  }
+
+  #findUnknown(value: unknown, at: string): void {
+    if (typeof value !== 'object' || value === null || this.#asked.has(at)) return
+    for (const [name, member] of Object.entries(value)) {
+      const full = at ? `${at}.${name}` : name
+      const known = [...this.#asked].some(asked => asked === full || asked.startsWith(`${full}.`))
+      if (known) this.#findUnknown(member, full)
+      else this.fault(`there is no setting ${full}`)
+    }
+  }
+}

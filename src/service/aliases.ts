@@ -1,0 +1,90 @@
+import * as api from '../api/aliases.js'
+import { KmsError } from '../domain/errors.js'
+import { aliasArn, checkAliasName, parseKeyRef } from '../domain/key-ref.js'
+import { isVisible } from '../domain/key-state.js'
+import { onAccount, onKeys } from './operation.js'
+
+/** KMS developer guide, Quotas. */
+const aliasesPerKeyMax = 50
+const aliasPageDefault = 50
+const aliasPageMax = 100
+
+export const createAlias = onKeys(api.createAlias, {
+  check: input => checkAliasName(input.AliasName),
+  needs: input => [{ ref: input.TargetKeyId, action: 'kms:CreateAlias', state: 'change', aliases: false }],
+  async run({ keys: [target], input, scope }, { store, directory, clock }) {
+    if (!target) return
+    const now = clock.now()
+    await checkQuota(store.aliases.count(scope.region, target.key.keyId))
+    const alias = { region: scope.region, name: input.AliasName, targetKeyId: target.key.keyId, createdAt: now, updatedAt: now }
+    const added = await store.aliases.insert(alias)
+    directory.forgetAlias(scope.region, input.AliasName)
+    if (!added) throw new KmsError('AlreadyExistsException', `An alias with the name ${aliasArn(scope, input.AliasName)} already exists`)
+  },
+})
+
+export const updateAlias = onKeys(api.updateAlias, {
+  check: input => checkAliasName(input.AliasName),
+  needs: input => [
+    { ref: input.AliasName, action: 'kms:UpdateAlias', state: 'read', aliases: true },
+    { ref: input.TargetKeyId, action: 'kms:UpdateAlias', state: 'change', aliases: false },
+  ],
+  async run({ keys: [old, target], input, scope }, { store, directory, clock }) {
+    if (!old || !target) return
+    if (old.key.keyUsage !== target.key.keyUsage || old.key.keySpec !== target.key.keySpec) {
+      throw new KmsError('ValidationException', 'An alias can only be moved to a key of the same type and usage')
+    }
+    if (old.key.keyId !== target.key.keyId) await checkQuota(store.aliases.count(scope.region, target.key.keyId))
+    const alias = await store.aliases.get(scope.region, input.AliasName)
+    const moved = alias && await store.aliases.update({ ...alias, targetKeyId: target.key.keyId, updatedAt: clock.now() })
+    directory.forgetAlias(scope.region, input.AliasName)
+    if (!moved) throw aliasNotFound(aliasArn(scope, input.AliasName))
+  },
+})
+
+export const deleteAlias = onKeys(api.deleteAlias, {
+  check: input => checkAliasName(input.AliasName),
+  needs: input => [{ ref: input.AliasName, action: 'kms:DeleteAlias', state: 'read', aliases: true }],
+  async run({ input, scope }, { store, directory }) {
+    const removed = await store.aliases.remove(scope.region, input.AliasName)
+    directory.forgetAlias(scope.region, input.AliasName)
+    if (!removed) throw aliasNotFound(aliasArn(scope, input.AliasName))
+  },
+})
+
+export const listAliases = onAccount(api.listAliases, {
+  readOnly: true,
+  async run({ input, scope }, { store, directory, pages }) {
+    const target = input.KeyId === undefined ? undefined : parseKeyRef(input.KeyId, scope)
+    if (target?.kind === 'alias') throw new KmsError('NotFoundException', `Invalid keyId '${input.KeyId}'`)
+    const key = target && await directory.key(scope.region, target.keyId)
+    if (target && (!key || !isVisible(key.key.state) || target.accountId !== scope.accountId)) {
+      throw new KmsError('NotFoundException', `Key '${target.keyId}' does not exist`)
+    }
+    const listing = `ListAliases ${scope.region} ${target?.keyId ?? ''}`
+    const limit = Math.min(input.Limit ?? aliasPageDefault, aliasPageMax)
+    const after = await pages.after(listing, input.Marker)
+    const aliases = await store.aliases.list(scope.region, target?.keyId, after, limit + 1)
+    const { items, end } = await pages.cut(listing, aliases, limit, alias => alias.name)
+    return {
+      Aliases: items.map(alias => ({
+        AliasName: alias.name,
+        AliasArn: aliasArn(scope, alias.name),
+        TargetKeyId: alias.targetKeyId,
+        CreationDate: new Date(alias.createdAt),
+        LastUpdatedDate: new Date(alias.updatedAt),
+      })),
+      ...end,
+    }
+  },
+})
+
+async function checkQuota(count: Promise<number>): Promise<void> {
+  if (await count >= aliasesPerKeyMax) {
+    throw new KmsError('LimitExceededException', `A key can have at most ${aliasesPerKeyMax} aliases`)
+  }
+}
+
+function aliasNotFound(arn: string): KmsError {
+  return new KmsError('NotFoundException', `Alias ${arn} is not found.`)
+}

@@ -1,0 +1,203 @@
+import { additionalData, encodeCiphertextBlob, type CiphertextBlob } from '../domain/ciphertext-blob.js'
+import { invalidCiphertext, KmsError } from '../domain/errors.js'
+import type { UsableKey } from '../domain/key-state.js'
+import type { Key, KeyVersion, KeyView, Rotation } from '../domain/key.js'
+import { backingKey, type Material } from '../domain/material.js'
+import { keyMaterialId } from '../domain/rotation.js'
+import type { Clock } from '../ports/clock.js'
+import { HsmError, type Hsm } from '../ports/hsm.js'
+import type { KeyName } from '../ports/keys.js'
+import type { Log } from '../ports/log.js'
+import type { Store } from '../ports/store.js'
+import type { Directory } from './directory.js'
+import { InvocationBudget } from './invocation-budget.js'
+
+type Context = Readonly<Record<string, string>>
+
+/** How often one seal may find its version spent and go on with a newer one. */
+const spentVersionsMax = 3
+
+export interface BackingKeysOptions {
+  readonly hsm: Hsm
+  readonly store: Store
+  readonly directory: Directory
+  readonly clock: Clock
+  readonly log: Log
+  /** Names this process in rows that it leaves half-made. */
+  readonly owner: string
+  readonly sealsPerVersionMax: number
+  /** Told after a version was replaced because its budget ran out; must not throw. */
+  readonly onSpentRotation: (view: KeyView) => Promise<void>
+}
+
+/** Seals and opens with the versions of KMS keys, and makes and destroys those versions. Nothing else touches backing keys. */
+export class BackingKeys {
+  readonly #options: BackingKeysOptions
+  readonly #budget: InvocationBudget
+  readonly #materials = new WeakMap<KeyVersion, Material>()
+  readonly #making = new Map<string, Promise<KeyView>>()
+
+  constructor(options: BackingKeysOptions) {
+    this.#options = options
+    this.#budget = new InvocationBudget(options.store.keys, options.sealsPerVersionMax)
+  }
+
+  /** Encrypts under the current version, or a newer one if its budget is spent. */
+  async seal(key: UsableKey, plaintext: Uint8Array, context: Context): Promise<{ blob: Uint8Array, version: KeyVersion }> {
+    const version = await this.#sealingVersion(key)
+    const header = { suite: version.suite, keyId: version.keyId, version: version.version }
+    const sealed = await this.#options.hsm.seal(this.#material(version), plaintext, additionalData(header, context))
+    return { blob: encodeCiphertextBlob({ ...header, ...sealed }), version }
+  }
+
+  /** Throws InvalidCiphertextException for every defect alike. The blob must name this key. */
+  async open(key: UsableKey, blob: CiphertextBlob, context: Context): Promise<{ plaintext: Uint8Array, version: KeyVersion }> {
+    const version = key.versions.get(blob.version)
+    if (version?.state !== 'ready' || version.suite !== blob.suite) throw invalidCiphertext()
+    try {
+      return { plaintext: await this.#options.hsm.open(this.#material(version), blob, additionalData(blob, context)), version }
+    } catch (error) {
+      if (error instanceof HsmError && error.kind === 'ciphertext-invalid') throw invalidCiphertext()
+      throw error
+    }
+  }
+
+  /** The row of a version that is about to be made. */
+  draft(key: KeyName, version: number, rotation?: Rotation): KeyVersion {
+    const { hsm, clock, owner } = this.#options
+    return {
+      keyId: key.keyId, region: key.region, version, state: 'creating', suite: hsm.suite, owner, evidence: [],
+      keyMaterialId: keyMaterialId(key.keyId, version), createdAt: clock.now(), ...rotation && { rotation },
+    }
+  }
+
+  /**
+   * Makes a version: `begin` stores its `creating` row, then the object is made, then both are marked ready in one write with what
+   * `finish` says of the key. When that fails, object and row are taken back; what cannot be is left to the reconciler.
+   */
+  make(key: KeyName, begin: () => Promise<KeyVersion>, finish: (key: Key) => Key): Promise<KeyView> {
+    return this.#exclusively(key, async () => {
+      const draft = await begin()
+      try {
+        const evidence = await this.#options.hsm.createMaterial(this.#material(draft))
+        return await this.#options.directory.change(draft.region, draft.keyId, view => ({
+          key: { ...finish(view.key), currentVersion: draft.version },
+          versions: [{ ...draft, state: 'ready', evidence }],
+        }))
+      } catch (error) {
+        await this.undo(draft).catch(undoError => {
+          this.#options.log.error('a half-made key version is left to the reconciler', { keyId: draft.keyId, error: undoError })
+        })
+        throw error
+      }
+    })
+  }
+
+  /**
+   * Makes the next version current. `decide` sees the key as stored: it throws to refuse, or answers what becomes of the key
+   * (schedule, counters). Throws ConflictException while another rotation of the key is running.
+   */
+  async rotate(key: Key, type: Rotation['type'], decide: (key: Key) => Key): Promise<KeyView> {
+    let replaced: KeyVersion | undefined
+    const after = await this.make(key, async () => {
+      let draft: KeyVersion | undefined
+      await this.#options.directory.change(key.region, key.keyId, view => {
+        if ([...view.versions.values()].some(version => version.state === 'creating')) throw conflict(key)
+        decide(view.key)
+        replaced = view.versions.get(view.key.currentVersion)
+        draft = this.draft(view.key, Math.max(...view.versions.keys()) + 1, { date: this.#options.clock.now(), type })
+        return { key: view.key, versions: [draft] }
+      })
+      if (!draft) throw new Error('no version was drafted')
+      return draft
+    }, decide)
+    if (replaced) this.#budget.drop(replaced)
+    return after
+  }
+
+  /** Whether this process is making a version of the key right now: then its half-made row is nobody else's business. */
+  isMaking({ region, keyId }: KeyName): boolean {
+    return this.#making.has(`${region}/${keyId}`)
+  }
+
+  /** Takes back a version that was never finished: object first, then row. What turns out to be finished is left alone. */
+  async undo(draft: KeyVersion): Promise<void> {
+    const { store, directory, hsm } = this.#options
+    // A commit whose answer was lost may have finished it after all, and then ciphertexts may depend on it.
+    const stored = await store.keys.get(draft.region, draft.keyId)
+    if (stored?.versions.get(draft.version)?.state !== 'creating') return
+    await hsm.destroyMaterial(this.#material(draft))
+    if (draft.version === 1) await store.keys.remove(draft.region, draft.keyId)
+    else await store.keys.removeVersion(draft.region, draft.keyId, draft.version)
+    directory.forgetKey(draft.region, draft.keyId)
+  }
+
+  /** Destroys the objects of every version. The rows are the caller's. */
+  async destroyObjects(view: KeyView): Promise<void> {
+    for (const version of view.versions.values()) {
+      if (version.state !== 'destroyed') await this.#options.hsm.destroyMaterial(this.#material(version))
+    }
+  }
+
+  async #sealingVersion(key: UsableKey): Promise<KeyVersion> {
+    let view: KeyView = key
+    for (let attempt = 0; attempt < spentVersionsMax; attempt++) {
+      const version = currentVersion(view)
+      const budget = await this.#budget.take(version)
+      if (budget === 'nearly-spent') this.#replaceInBackground(view.key, version)
+      if (budget !== 'spent') return version
+      view = await this.#replaceSpent(view.key, version)
+    }
+    throw new KmsError('KeyUnavailableException', 'The key material has reached its limit of encryptions and could not be rotated in time')
+  }
+
+  /** Rotates away from a spent version; calls that need it at the same time wait for the same rotation. */
+  async #replaceSpent(key: Key, spent: KeyVersion): Promise<KeyView> {
+    const running = this.#making.get(`${key.region}/${key.keyId}`)
+    if (running) return running
+    const latest = await this.#options.directory.key(key.region, key.keyId)
+    if (latest && latest.key.currentVersion > spent.version) return latest
+    try {
+      const view = await this.rotate(key, 'AUTOMATIC', stored => stored)
+      await this.#options.onSpentRotation(view)
+      return view
+    } catch (error) {
+      // Another call of this process was quicker; its rotation is the one to wait for.
+      const winner = this.#making.get(`${key.region}/${key.keyId}`)
+      if (error instanceof KmsError && error.code === 'ConflictException' && winner) return winner
+      throw new KmsError('KeyUnavailableException', 'The key material has reached its limit of encryptions and could not be rotated', { cause: error })
+    }
+  }
+
+  #replaceInBackground(key: Key, version: KeyVersion): void {
+    if (this.isMaking(key)) return
+    this.#replaceSpent(key, version).catch(error => {
+      this.#options.log.warn('could not rotate a nearly spent key version', { keyId: key.keyId, version: version.version, error })
+    })
+  }
+
+  #exclusively(key: KeyName, make: () => Promise<KeyView>): Promise<KeyView> {
+    if (this.isMaking(key)) return Promise.reject(conflict(key))
+    const name = `${key.region}/${key.keyId}`
+    const making = make().finally(() => this.#making.delete(name))
+    this.#making.set(name, making)
+    return making
+  }
+
+  #material(version: KeyVersion): Material {
+    let material = this.#materials.get(version)
+    if (!material) this.#materials.set(version, material = backingKey(version.keyId, version.version, version.suite))
+    return material
+  }
+}
+
+/** The version that seals now. */
+export function currentVersion({ key, versions }: KeyView): KeyVersion {
+  const version = versions.get(key.currentVersion)
+  if (version?.state !== 'ready') throw new Error(`key ${key.keyId} has no current version`)
+  return version
+}
+
+function conflict({ keyId }: KeyName): KmsError {
+  return new KmsError('ConflictException', `A rotation of the key material of ${keyId} is already in progress`)
+}

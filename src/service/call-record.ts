@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto'
+import type { Members, Shape } from '../api/shape.js'
+import type { AuditEvent } from '../domain/audit-chain.js'
+import type { Caller } from '../domain/caller.js'
+import type { KmsError } from '../domain/errors.js'
+import type { Clock } from '../ports/clock.js'
+import type { Operation } from './operation.js'
+
+/** Where a call came from, as its front saw it. */
+export interface CallOrigin {
+  readonly requestId: string
+  readonly sourceIp: string
+  readonly userAgent: string
+}
+
+interface UsedVersion { readonly keyArn: string, readonly keyVersion: number, readonly keyMaterialId: string }
+
+/** Longest User-Agent that is recorded, in characters. */
+const userAgentMax = 512
+
+/** Gathers what the audit log is told of one call, in CloudTrail's shape (CloudTrail User Guide, Record contents). */
+export class CallRecord {
+  operation: Operation | undefined
+  input: unknown
+  output: unknown
+  readonly #origin: CallOrigin
+  readonly #eventTime: string
+  readonly #resources: string[] = []
+  readonly #used: UsedVersion[] = []
+  #caller: Caller | undefined
+  #region: string | undefined
+
+  constructor(origin: CallOrigin, clock: Clock) {
+    this.#origin = origin
+    this.#eventTime = new Date(clock.now()).toISOString()
+  }
+
+  identified({ caller, region }: { caller: Caller, region: string }): void {
+    this.#caller = caller
+    this.#region = region
+  }
+
+  resource(arn: string): void {
+    this.#resources.push(arn)
+  }
+
+  used(keyArn: string, keyVersion: number, keyMaterialId: string): void {
+    this.#used.push({ keyArn, keyVersion, keyMaterialId })
+  }
+
+  succeeded(): AuditEvent {
+    return { ...this.#event(), responseElements: this.operation?.readOnly ? null : recordable(this.operation?.contract.output, this.output) }
+  }
+
+  refused(error: KmsError): AuditEvent {
+    return { ...this.#event(), responseElements: null, errorCode: error.code, ...error.message && { errorMessage: error.message } }
+  }
+
+  #event(): AuditEvent {
+    return {
+      eventVersion: '1.11',
+      eventTime: this.#eventTime,
+      eventSource: 'kms.amazonaws.com',
+      eventName: this.operation?.name ?? 'Unknown',
+      eventType: 'AwsApiCall',
+      eventID: randomUUID(),
+      requestID: this.#origin.requestId,
+      ...this.#region !== undefined && { awsRegion: this.#region },
+      sourceIPAddress: this.#origin.sourceIp,
+      userAgent: this.#origin.userAgent.slice(0, userAgentMax),
+      ...this.#caller && { userIdentity: identity(this.#caller) },
+      readOnly: this.operation?.readOnly ?? true,
+      requestParameters: recordable(this.operation?.contract.input, this.input),
+      ...this.#used.length > 0 && { additionalEventData: { keyVersions: this.#used } },
+      ...this.#resources.length > 0 && { resources: this.#resources.map(resource) },
+    }
+  }
+}
+
+function identity({ arn, accountId, accessKeyId }: Caller): Record<string, string> {
+  return { type: 'IAMUser', arn, accountId, accessKeyId, userName: arn.slice(arn.indexOf('/') + 1) }
+}
+
+function resource(arn: string): { ARN: string, type: string, accountId: string } {
+  return { ARN: arn, type: 'AWS::KMS::Key', accountId: arn.split(':')[4] ?? '' }
+}
+
+/** The members that may stand in a log: no blob, nothing sensitive, no grant token. Names as CloudTrail writes them. */
+function recordable(members: Members | null | undefined, value: unknown): Record<string, unknown> | null {
+  if (!members || typeof value !== 'object' || value === null) return null
+  const out: Record<string, unknown> = {}
+  for (const [name, shape] of Object.entries(members)) {
+    const member = (value as Record<string, unknown>)[name]
+    if (member === undefined || name === 'GrantTokens' || isSecret(shape)) continue
+    const recorded = shape.type === 'structure' ? recordable(shape.members, member) : member
+    out[(name[0] ?? '').toLowerCase() + name.slice(1)] = recorded
+  }
+  return Object.keys(out).length > 0 ? out : null
+}
+
+function isSecret(shape: Shape): boolean {
+  return shape.type === 'blob' || ('sensitive' in shape && shape.sensitive === true)
+}

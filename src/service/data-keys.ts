@@ -1,0 +1,61 @@
+import * as api from '../api/data-keys.js'
+import { KmsError } from '../domain/errors.js'
+import type { UsableKey } from '../domain/key-state.js'
+import { onKey } from './operation.js'
+import { refuseRecipient } from './recipient.js'
+import type { Services } from './services.js'
+
+interface DataKeyInput {
+  readonly KeySpec?: 'AES_128' | 'AES_256'
+  readonly NumberOfBytes?: number
+  readonly EncryptionContext?: Readonly<Record<string, string>>
+}
+
+const specBytes = { AES_128: 16, AES_256: 32 } as const
+
+export const generateDataKey = onKey(api.generateDataKey, {
+  readOnly: true,
+  state: 'use',
+  aliases: true,
+  key: input => input.KeyId,
+  check(input) {
+    dataKeyBytes(input)
+    refuseRecipient(input)
+  },
+  async run({ key, input, used }, services) {
+    const { plaintext, blob, version } = await makeDataKey(key, input, services)
+    used(key.key.arn, version.version, version.keyMaterialId)
+    return { CiphertextBlob: blob, Plaintext: plaintext, KeyId: key.key.arn, KeyMaterialId: version.keyMaterialId }
+  },
+})
+
+export const generateDataKeyWithoutPlaintext = onKey(api.generateDataKeyWithoutPlaintext, {
+  readOnly: true,
+  state: 'use',
+  aliases: true,
+  key: input => input.KeyId,
+  check: dataKeyBytes,
+  async run({ key, input, used }, services) {
+    const { plaintext, blob, version } = await makeDataKey(key, input, services)
+    plaintext.fill(0)
+    used(key.key.arn, version.version, version.keyMaterialId)
+    return { CiphertextBlob: blob, KeyId: key.key.arn, KeyMaterialId: version.keyMaterialId }
+  },
+})
+
+async function makeDataKey(key: UsableKey, input: DataKeyInput, { hsm, backingKeys }: Services) {
+  const plaintext = await hsm.random(dataKeyBytes(input))
+  try {
+    return { plaintext, ...await backingKeys.seal(key, plaintext, input.EncryptionContext ?? {}) }
+  } catch (error) {
+    plaintext.fill(0)
+    throw error
+  }
+}
+
+/** Exactly one of the two members says the length. */
+function dataKeyBytes({ KeySpec: spec, NumberOfBytes: bytes }: DataKeyInput): number {
+  if (spec !== undefined && bytes === undefined) return specBytes[spec]
+  if (bytes !== undefined && spec === undefined) return bytes
+  throw new KmsError('ValidationException', 'Please specify either number of bytes or key spec.')
+}

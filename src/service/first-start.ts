@@ -1,0 +1,59 @@
+import type { Clock } from '../ports/clock.js'
+import type { Hsm } from '../ports/hsm.js'
+import type { Installation, Store } from '../ports/store.js'
+import { newAccessKey } from './credentials.js'
+import { firstRoots, makeMissingRoots, missingRoots } from './roots.js'
+
+export interface Administrator { readonly accountId: string, readonly accessKeyId: string, readonly secret: string }
+
+export interface FirstStartOptions {
+  readonly hsm: Hsm
+  readonly store: Store
+  readonly clock: Clock
+  /** undefined: a random one at first start. */
+  readonly accountId: string | undefined
+  /** Puts the new administrator's credentials where the operator finds them. */
+  readonly handOver: (administrator: Administrator) => void
+}
+
+/** The installation cannot be served as it is; the message is for the operator. */
+export class InstallationError extends Error {
+  override readonly name = 'InstallationError'
+}
+
+/**
+ * The installation behind this store, made now if there is none: root objects, an administrator, and last the mark that it is complete. A
+ * crash before the mark makes the next start do it all again; what is already there is used.
+ */
+export async function installation(options: FirstStartOptions): Promise<Installation> {
+  const { hsm, store, accountId } = options
+  const stored = await store.instance.get()
+  if (!stored) return install(options)
+  if (accountId !== undefined && accountId !== stored.accountId) {
+    throw new InstallationError(`the account id was fixed as ${stored.accountId} at first start and cannot become ${accountId}`)
+  }
+  const missing = await missingRoots(hsm, stored.roots)
+  if (missing.length > 0) {
+    throw new InstallationError(`the HSM token lacks ${missing.map(({ name }) => name).join(', ')}: `
+      + 'this is not the token that the database was made with')
+  }
+  return stored
+}
+
+async function install({ hsm, store, clock, accountId, handOver }: FirstStartOptions): Promise<Installation> {
+  await makeMissingRoots(hsm, firstRoots)
+  const account = accountId ?? await randomAccountId(hsm)
+  const { accessKey, secret } = await newAccessKey(hsm, clock, firstRoots.seal, {
+    arn: `arn:aws:iam::${account}:user/administrator`, accountId: account, administrator: true,
+  })
+  handOver({ accountId: account, accessKeyId: accessKey.accessKeyId, secret })
+  await store.credentials.put(accessKey)
+  const made = { accountId: account, createdAt: clock.now(), roots: firstRoots }
+  await store.instance.put(made)
+  return made
+}
+
+async function randomAccountId(hsm: Hsm): Promise<string> {
+  const digits = BigInt(`0x${Buffer.from(await hsm.random(8)).toString('hex')}`) % 10n ** 12n
+  return digits.toString().padStart(12, '0')
+}

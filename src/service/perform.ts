@@ -1,0 +1,126 @@
+import type { Caller } from '../domain/caller.js'
+import { KmsError } from '../domain/errors.js'
+import { aliasArn, keyArn, parseKeyRef, type KeyRef, type Scope } from '../domain/key-ref.js'
+import { checkState, isVisible, notFound, type UsableKey } from '../domain/key-state.js'
+import type { KeyView } from '../domain/key.js'
+import { decide } from '../domain/policy/decide.js'
+import { CallRecord, type CallOrigin } from './call-record.js'
+import { refusalOf } from './refusal.js'
+import type { Call, KeyNeed, Operation } from './operation.js'
+import type { Services } from './services.js'
+
+/** What `perform` asks of a front, in this order. Each may throw KmsError; what they do not reach is not in the audit record. */
+export interface Front {
+  authenticate(): Promise<Identity> | Identity
+  /** Throws UnknownOperationException or UnsupportedOperationException. */
+  operation(): Operation
+  /** The members, checked against `operation.contract.input`. */
+  input(operation: Operation): unknown
+}
+
+export interface Identity { readonly caller: Caller, readonly region: string }
+
+export interface Performed { readonly operation: Operation, readonly output: unknown }
+
+export type Performer = (origin: CallOrigin, front: Front) => Promise<Performed>
+
+/**
+ * The one path of every call, whatever front it came through: authenticate, operation, members, keys, permission, state, work, audit.
+ * Settles only after the audit record is on disk; if that fails, the caller gets an internal error whatever the outcome was.
+ */
+export function performer(services: Services): Performer {
+  return async (origin, front) => {
+    const record = new CallRecord(origin, services.clock)
+    let performed: Performed
+    try {
+      performed = await answer(record, front, services)
+    } catch (error) {
+      const refusal = refusalOf(error)
+      await services.audit.append(record.refused(refusal))
+      throw refusal
+    }
+    await services.audit.append(record.succeeded())
+    return performed
+  }
+}
+
+async function answer(record: CallRecord, front: Front, services: Services): Promise<Performed> {
+  const identity = await front.authenticate()
+  record.identified(identity)
+  const operation = front.operation()
+  record.operation = operation
+  const input = front.input(operation)
+  record.input = input
+  const scope = { region: identity.region, accountId: services.accountId }
+  operation.check(input, scope)
+  refuseGrantTokens(input)
+  const keys = await allowedKeys(operation.needs(input), identity.caller, scope, services, record)
+  if (keys.length === 0) authorise(identity.caller, `kms:${operation.name}`, undefined)
+  const call: Call = {
+    caller: identity.caller, scope, input, keys,
+    used: (arn, version, keyMaterialId) => record.used(arn, version, keyMaterialId),
+  }
+  const output = await runOrRehearse(operation, call, services)
+  record.output = output
+  return { operation, output }
+}
+
+/** Permission comes before state: who may not use a key is not told whether it is disabled. */
+async function allowedKeys(
+  needs: readonly KeyNeed[], caller: Caller, scope: Scope, services: Services, record: CallRecord,
+): Promise<readonly UsableKey[]> {
+  const found: { need: KeyNeed, view: KeyView }[] = []
+  for (const need of needs) {
+    const view = await findKey(need, caller, scope, services)
+    record.resource(view.key.arn)
+    found.push({ need, view })
+  }
+  for (const { need, view } of found) authorise(caller, need.action, view.key.arn)
+  return found.map(({ need, view }) => checkState(view, need.state))
+}
+
+async function findKey(need: KeyNeed, caller: Caller, scope: Scope, services: Services): Promise<KeyView> {
+  const ref = parseKeyRef(need.ref, scope)
+  if (ref.kind === 'alias' && !need.aliases) throw new KmsError('NotFoundException', `Invalid keyId '${need.ref}'`)
+  if (ref.accountId !== scope.accountId) throw foreignKey(caller, need.action)
+  const keyId = ref.kind === 'key' ? ref.keyId : await aliasTarget(ref, caller, need, scope, services)
+  const view = await services.directory.key(scope.region, keyId)
+  if (view && isVisible(view.key.state)) return view
+  if (need.otherwise) throw need.otherwise()
+  // Inside the account a missing key may be named, but only to who may call the action at all.
+  authorise(caller, need.action, keyArn(scope, keyId))
+  throw notFound({ arn: keyArn(scope, keyId) })
+}
+
+async function aliasTarget(
+  { name }: KeyRef & { kind: 'alias' }, caller: Caller, need: KeyNeed, scope: Scope, { directory }: Services,
+): Promise<string> {
+  const alias = await directory.alias(scope.region, name)
+  if (alias) return alias.targetKeyId
+  authorise(caller, need.action, aliasArn(scope, name))
+  throw new KmsError('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`)
+}
+
+function authorise(caller: Caller, action: string, resource: string | undefined): void {
+  const { allowed, because } = decide(caller, action)
+  if (allowed) return
+  const on = resource === undefined ? '' : ` on resource: ${resource}`
+  throw new KmsError('AccessDeniedException', `User: ${caller.arn} is not authorized to perform: ${action}${on} because ${because}`)
+}
+
+function foreignKey(caller: Caller, action: string): KmsError {
+  return new KmsError('AccessDeniedException', `User: ${caller.arn} is not authorized to perform: ${action} on this resource because the `
+    + 'resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access')
+}
+
+async function runOrRehearse(operation: Operation, call: Call, services: Services): Promise<unknown> {
+  if (!operation.rehearse || !(call.input as { DryRun?: boolean }).DryRun) return operation.run(call, services)
+  await operation.rehearse(call, services)
+  throw new KmsError('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.')
+}
+
+/** No grant was ever issued, so no grant token can be valid. */
+function refuseGrantTokens(input: unknown): void {
+  const { GrantTokens: tokens } = input as { GrantTokens?: readonly string[] }
+  if (tokens && tokens.length > 0) throw new KmsError('InvalidGrantTokenException')
+}

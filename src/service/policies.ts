@@ -1,0 +1,42 @@
+import * as api from '../api/policies.js'
+import { KmsError } from '../domain/errors.js'
+import { checkPolicyDocument } from '../domain/policy/parse.js'
+import { changeKey } from './change-key.js'
+import { onKey } from './operation.js'
+
+const onlyName = 'default'
+
+export const putKeyPolicy = onKey(api.putKeyPolicy, {
+  state: 'read',
+  key: input => input.KeyId,
+  check(input) {
+    checkName(input.PolicyName)
+    checkPolicyDocument(input.Policy)
+  },
+  async run({ key, input }, services) {
+    await changeKey(key, 'read', services, stored => ({ ...stored, policy: input.Policy }))
+  },
+})
+
+export const getKeyPolicy = onKey(api.getKeyPolicy, {
+  readOnly: true,
+  state: 'read',
+  key: input => input.KeyId,
+  check: input => checkName(input.PolicyName),
+  run: async ({ key }) => ({ Policy: key.key.policy, PolicyName: onlyName }),
+})
+
+export const listKeyPolicies = onKey(api.listKeyPolicies, {
+  readOnly: true,
+  state: 'read',
+  key: input => input.KeyId,
+  async run({ key, input }, { pages }) {
+    // A key has one policy, so there is no second page and no marker was ever given out.
+    await pages.after(`ListKeyPolicies ${key.key.arn}`, input.Marker)
+    return { PolicyNames: [onlyName], Truncated: false }
+  },
+})
+
+function checkName(name: string | undefined): void {
+  if (name !== undefined && name !== onlyName) throw new KmsError('UnsupportedOperationException', 'The only policy name is default')
+}

@@ -1,0 +1,24 @@
+import type { Services } from './services.js'
+
+export interface Readiness { readonly ok: boolean, readonly checks: Readonly<Record<string, string>> }
+
+/** Whether calls can be served: HSM login alive, store writable, audit log writable. Says only `ok` or `failed`; the log has the reason. */
+export async function readiness({ hsm, store, audit, log }: Services): Promise<Readiness> {
+  async function check(name: string, probe: () => Promise<void>): Promise<[string, string]> {
+    try {
+      await probe()
+      return [name, 'ok']
+    } catch (error) {
+      log.warn('not ready', { check: name, error })
+      return [name, 'failed']
+    }
+  }
+  const checks = await Promise.all([
+    check('hsm', () => hsm.probe()),
+    check('store', () => store.probe()),
+    check('audit', async () => {
+      if (!audit.healthy()) throw new Error('the audit log cannot be written')
+    }),
+  ])
+  return { ok: checks.every(([, result]) => result === 'ok'), checks: Object.fromEntries(checks) }
+}

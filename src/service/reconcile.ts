@@ -1,0 +1,51 @@
+import { materialOwner } from '../domain/material.js'
+import type { KeyName } from '../ports/keys.js'
+import type { Services } from './services.js'
+
+/** A half-made row of another process is left alone for this long: that process may still be at work. */
+const abandonedAfterMs = 5 * 60_000
+const batchMax = 100
+
+export interface Reconciled { readonly undone: number }
+
+/**
+ * Takes back what a crash left half-made: the object first, then the row. `alone` says that no other process uses the store, so that
+ * whatever is half-made and not ours is abandoned. Destruction that was begun is finished by service/delete-keys.ts.
+ */
+export async function reconcile(services: Services, owner: string, alone: boolean): Promise<Reconciled> {
+  let undone = 0
+  for (const name of await services.store.keys.unsettled(batchMax)) undone += await undoHalfMade(name, services, owner, alone)
+  if (undone > 0) services.log.info('took back key versions that a crash had left half-made', { undone })
+  return { undone }
+}
+
+async function undoHalfMade(name: KeyName, services: Services, owner: string, alone: boolean): Promise<number> {
+  const { store, backingKeys, clock } = services
+  if (backingKeys.isMaking(name)) return 0
+  const view = await store.keys.get(name.region, name.keyId)
+  let undone = 0
+  for (const version of view?.versions.values() ?? []) {
+    if (version.state !== 'creating') continue
+    const abandoned = alone || version.owner === owner || version.createdAt + abandonedAfterMs < clock.now()
+    if (!abandoned) continue
+    await backingKeys.undo(version)
+    undone++
+  }
+  return undone
+}
+
+/**
+ * Logs objects that carry our names but that no row knows. They are never destroyed: after restoring an older database they may be the
+ * only copy of a key that is still needed.
+ */
+export async function reportOrphans({ hsm, store, log }: Services, regions: readonly string[]): Promise<readonly string[]> {
+  const orphans: string[] = []
+  for (const { label } of await hsm.list()) {
+    const owner = materialOwner(label)
+    if (owner?.kind !== 'backing-key') continue
+    const views = await Promise.all(regions.map(region => store.keys.get(region, owner.keyId)))
+    if (!views.some(view => view?.versions.has(owner.version))) orphans.push(label)
+  }
+  if (orphans.length > 0) log.warn('the HSM holds backing keys that no row knows; they were left alone', { objects: orphans })
+  return orphans
+}
