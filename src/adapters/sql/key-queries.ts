@@ -1,0 +1,47 @@
+import type { Kysely } from 'kysely'
+import type { KeyState, KeyVersionState } from '../../domain/key.js'
+import type { KeyName } from '../../ports/keys.js'
+import type { Tables } from './schema.js'
+
+/** The questions of ports/keys.ts that answer names only. */
+export const visibleStates: readonly KeyState[] = ['Enabled', 'Disabled', 'PendingDeletion']
+const unsettledVersions: readonly KeyVersionState[] = ['creating', 'destroying']
+
+export async function listKeyIds(
+  db: Kysely<Tables>, region: string, after: string | undefined, limit: number,
+): Promise<readonly string[]> {
+  const rows = await db.selectFrom('keys').select('key_id')
+    .where('region', '=', region).where('state', 'in', visibleStates).where('key_id', '>', after ?? '')
+    .orderBy('key_id').limit(limit)
+    .execute()
+  return rows.map(row => row.key_id)
+}
+
+export async function keysDueForRotation(db: Kysely<Tables>, now: number, limit: number): Promise<readonly KeyName[]> {
+  return names(await db.selectFrom('keys').select(['region', 'key_id'])
+    .where('state', '=', 'Enabled').where('next_rotation', '<=', now)
+    .orderBy('next_rotation').orderBy('region').orderBy('key_id').limit(limit)
+    .execute())
+}
+
+export async function keysDueForDeletion(db: Kysely<Tables>, now: number, limit: number): Promise<readonly KeyName[]> {
+  return names(await db.selectFrom('keys').select(['region', 'key_id'])
+    .where(eb => eb.or([
+      eb('state', '=', 'Destroying'),
+      eb.and([eb('state', '=', 'PendingDeletion'), eb('deletion_date', '<=', now)]),
+    ]))
+    // By state first: the databases disagree where a missing date belongs.
+    .orderBy('state').orderBy('deletion_date').orderBy('region').orderBy('key_id').limit(limit)
+    .execute())
+}
+
+export async function unsettledKeys(db: Kysely<Tables>, limit: number): Promise<readonly KeyName[]> {
+  return names(await db.selectFrom('keys').select(['region', 'key_id']).where('state', '=', 'Creating')
+    .union(db.selectFrom('key_versions').select(['region', 'key_id']).where('state', 'in', unsettledVersions))
+    .orderBy('region').orderBy('key_id').limit(limit)
+    .execute())
+}
+
+function names(rows: readonly { readonly region: string, readonly key_id: string }[]): readonly KeyName[] {
+  return rows.map(row => ({ region: row.region, keyId: row.key_id }))
+}

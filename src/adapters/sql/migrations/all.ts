@@ -1,0 +1,5 @@
+import type { Migration } from '../migrate.js'
+import { initial } from './0001-initial.js'
+
+/** In the order of their numbers; new ones at the end. */
+export const migrations: readonly Migration[] = [initial]

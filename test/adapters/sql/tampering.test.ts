@@ -1,0 +1,143 @@
+import { expect } from 'chai'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import BetterSqlite3 from 'better-sqlite3'
+import { openSqlite } from '../../../src/adapters/sql/sqlite.js'
+import { IntegrityError } from '../../../src/ports/keys.js'
+import type { Store } from '../../../src/ports/store.js'
+import { keyId, region, rejected, sampleKey, sampleVersion } from '../../contract/store-samples.js'
+import { softwareRowAuthenticator } from '../../support/row-authenticator.js'
+
+type Value = string | number | Buffer | null
+type Row = Readonly<Record<string, Value>>
+
+/** Each table with a MAC: how its only row is loaded, by the primary key that the row now has. */
+const loaders: Readonly<Record<string, (store: Store, row: Row) => Promise<unknown>>> = {
+  keys: (store, row) => store.keys.get(String(row.region), String(row.key_id)),
+  // Versions are found through their key, so a version that was moved away is one that is missing.
+  key_versions: store => store.keys.get(region, keyId(1)),
+  seal_budgets: (store, row) => store.keys.sealsReserved(String(row.region), String(row.key_id), Number(row.version)),
+  aliases: (store, row) => store.aliases.get(String(row.region), String(row.name)),
+  access_keys: (store, row) => store.credentials.get(String(row.access_key_id)),
+  installation: store => store.instance.get(),
+}
+/** Columns that the loader looks for itself, so that a row with another value is a row that is not there. */
+const notLoaded = ['installation.id']
+
+describe('a database edited behind the service', () => {
+  let directory: string
+  let database: BetterSqlite3.Database
+  let store: Store
+
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'claviger-tampering-'))
+    const file = join(directory, 'claviger.db')
+    store = await openSqlite({ file, authenticator: softwareRowAuthenticator() })
+    await fill(store)
+    database = new BetterSqlite3(file)
+    database.pragma('foreign_keys = OFF')
+  })
+
+  afterEach(async () => {
+    database.close()
+    await store.close()
+    rmSync(directory, { recursive: true })
+  })
+
+  /** Loads with one column changed, then puts the old value back. */
+  async function loadWith(table: string, column: string, value: Value): Promise<unknown> {
+    const change = database.prepare(`update ${table} set ${column} = ?`)
+    const original = database.prepare<[], Row>(`select * from ${table}`).get() ?? {}
+    change.run(value)
+    try {
+      return await loaders[table]?.(store, { ...original, [column]: value })
+    } finally {
+      change.run(original[column] ?? null)
+    }
+  }
+
+  for (const [table, load] of Object.entries(loaders)) {
+    it(`is noticed in every column of ${table}`, async () => {
+      const row = database.prepare<[], Row>(`select * from ${table}`).get() ?? {}
+      expect(await load(store, row), 'before').to.not.equal(undefined)
+      for (const { name, type } of columnsOf(database, table)) {
+        if (notLoaded.includes(`${table}.${name}`)) continue
+        const error = await rejected(loadWith(table, name, changed(row[name] ?? null, type)), IntegrityError)
+        expect(error.message, name).to.match(new RegExp(`row of ${table} for "`))
+      }
+      expect(await load(store, row), 'after').to.not.equal(undefined)
+    })
+  }
+
+  it('is noticed when a value becomes one of another type', async () => {
+    await rejected(loadWith('keys', 'policy', Buffer.from('{}')), IntegrityError)
+    await rejected(loadWith('keys', 'mac', 'text'), IntegrityError)
+    await rejected(loadWith('keys', 'created_at', 1.5), IntegrityError)
+  })
+
+  it('is noticed when an optional value is taken away', async () => {
+    for (const column of ['deletion_date', 'next_rotation', 'rotation_period_days']) {
+      await rejected(loadWith('keys', column, null), IntegrityError)
+    }
+  })
+
+  it('is noticed in lists of aliases', async () => {
+    database.prepare('update aliases set target_key_id = ?').run(keyId(2))
+    await rejected(store.aliases.list(region, undefined, undefined, 9), IntegrityError)
+    await rejected(store.aliases.list(region, keyId(2), undefined, 9), IntegrityError)
+  })
+
+  it('is noticed when the row of one key is copied over that of another', async () => {
+    await store.keys.insert(sampleKey(2), sampleVersion(2, 1))
+    database.exec(`update keys set (state, policy, mac) = (select state, policy, mac from keys where key_id = '${keyId(1)}')
+      where key_id = '${keyId(2)}'`)
+    await rejected(store.keys.get(region, keyId(2)), IntegrityError)
+  })
+
+  it('hands out no seals of a budget that was set back', async () => {
+    database.exec('update seal_budgets set reserved = 0')
+    await rejected(store.keys.reserveSeals(region, keyId(1), 1, 1, 100), IntegrityError)
+    database.exec('update seal_budgets set reserved = 5')
+    expect(await store.keys.reserveSeals(region, keyId(1), 1, 1, 5)).to.equal(0)
+  })
+
+  it('hands out no seals of a budget that was deleted, also after the version is written again', async () => {
+    database.exec('delete from seal_budgets')
+    const key = (await store.keys.get(region, keyId(1)))?.key ?? sampleKey(1)
+    await store.keys.update(key, [sampleVersion(1, 1)])
+    const error = await rejected(store.keys.reserveSeals(region, keyId(1), 1, 1, 100), IntegrityError)
+    expect(error.message).to.contain(`no row of seal_budgets for "${region} ${keyId(1)} 1"`)
+  })
+
+  it('is noticed when the current version was deleted', async () => {
+    database.exec('delete from key_versions')
+    const error = await rejected(store.keys.get(region, keyId(1)), IntegrityError)
+    expect(error.message).to.contain('no row of key_versions')
+  })
+})
+
+async function fill(store: Store): Promise<void> {
+  const schedule = { periodInDays: 90, nextRotation: 1 }
+  const rotation = { date: 3, type: 'ON_DEMAND' } as const
+  await store.keys.insert(sampleKey(1, { state: 'PendingDeletion', deletionDate: 2, schedule }), sampleVersion(1, 1, { rotation }))
+  await store.keys.reserveSeals(region, keyId(1), 1, 5, 100)
+  await store.aliases.insert({ region, name: 'alias/a', targetKeyId: keyId(1), createdAt: 1, updatedAt: 2 })
+  await store.credentials.put({
+    accessKeyId: 'AKIAEXAMPLE', principalArn: 'arn:aws:iam::111122223333:user/a', accountId: '111122223333', administrator: false,
+    active: false, createdAt: 5, secret: { rootVersion: 1, iv: Uint8Array.of(1, 2), ciphertext: Uint8Array.of(3) },
+  })
+  await store.instance.put({ accountId: '111122223333', createdAt: 1, roots: { seal: 1, mac: 1, audit: 1 } })
+}
+
+function columnsOf(database: BetterSqlite3.Database, table: string): readonly { readonly name: string, readonly type: string }[] {
+  return database.prepare<[string], { name: string, type: string }>('select name, type from pragma_table_info(?)').all(table)
+}
+
+/** Another value that the column could hold. */
+function changed(value: Value, type: string): Value {
+  if (typeof value === 'number') return value + 1
+  if (typeof value === 'string') return `${value}x`
+  if (value === null) return type === 'text' ? 'x' : 1
+  return Buffer.from(value.map((byte, at) => (at === value.length - 1 ? byte ^ 1 : byte)))
+}
