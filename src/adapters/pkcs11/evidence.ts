@@ -1,0 +1,77 @@
+import pkcs11, { type Handle } from 'pkcs11js'
+import type { Evidence } from '../../domain/key.js'
+import type { Material } from '../../domain/material.js'
+import { HsmError } from '../../ports/hsm.js'
+import { attributeNames, attributeType, decodeAttribute, shown, ulongs, type AttributeName, type AttributeValues } from './attributes.js'
+import { returnValueOf } from './errors.js'
+import { kindRow } from './mechanisms.js'
+import type { ObjectRole, Profile } from './profiles/profile.js'
+
+/** One object that material consists of: what we ask the token for, and what it must say of itself afterwards. */
+export interface ObjectPlan {
+  readonly role: ObjectRole
+  readonly wanted: AttributeValues
+  readonly expected: AttributeValues
+}
+
+export function objectPlans(material: Material, profile: Profile): readonly ObjectPlan[] {
+  const kind = kindRow(material.kind)
+  return kind.objects.map(({ role, attributes }) => {
+    const wanted: AttributeValues = {
+      ...attributes,
+      ...profile.template[role],
+      ...(profile.allowedMechanisms && role !== 'public' ? { allowed_mechanisms: ulongs(kind.use) } : {}),
+      ...(material.id.length <= profile.idBytesMax ? { id: material.id } : {}),
+      label: material.name,
+    }
+    // LOCAL and KEY_GEN_MECHANISM: made in the token. ALWAYS_ and NEVER_: it was so from the beginning (PKCS#11 2.40, section 4.7).
+    const made: AttributeValues = { local: true, key_gen_mechanism: kind.generate }
+    const secret: AttributeValues = role === 'public' ? {} : { always_sensitive: true, never_extractable: true }
+    return { role, wanted, expected: { ...wanted, ...made, ...secret } }
+  })
+}
+
+/** Reads an object back and judges it. Throws kind `evidence` if it is not what it should be. */
+export function readEvidence(
+  lib: pkcs11.PKCS11, session: Handle, object: Handle, material: Material, plan: ObjectPlan, profile: Profile,
+): Evidence {
+  const attributes: Record<string, boolean | number | string> = {}
+  for (const name of evidenceNames(plan)) {
+    const value = readAttribute(lib, session, object, name)
+    if (value !== undefined) attributes[name] = value
+  }
+  const fault = firstFault(plan.expected, attributes, profile.unreadable)
+  if (fault) throw new HsmError('evidence', `object ${material.name} (${plan.role}) is not what it should be: ${fault}`)
+  return { object: material.name, readAt: Date.now(), attributes }
+}
+
+/** One attribute; undefined when the token does not know it or will not say. One at a time: a missing one fails the whole call. */
+export function readAttribute(
+  lib: pkcs11.PKCS11, session: Handle, object: Handle, name: AttributeName,
+): boolean | number | string | undefined {
+  try {
+    const [read] = lib.C_GetAttributeValue(session, object, [{ type: attributeType(name) }])
+    return read?.value === undefined ? undefined : decodeAttribute(name, read.value)
+  } catch (error) {
+    const code = returnValueOf(error)
+    if (code === pkcs11.CKR_ATTRIBUTE_TYPE_INVALID || code === pkcs11.CKR_ATTRIBUTE_SENSITIVE) return undefined
+    throw error
+  }
+}
+
+/** The first expectation that does not hold, in words; an unreadable attribute fails unless the vendor is known not to have it. */
+export function firstFault(
+  expected: AttributeValues, attributes: Readonly<Record<string, boolean | number | string>>, unreadable: readonly AttributeName[],
+): string | undefined {
+  for (const name of attributeNames(expected)) {
+    const value = attributes[name]
+    if (value === undefined && unreadable.includes(name)) continue
+    if (value === undefined) return `${name} cannot be read`
+    if (value !== shown(expected[name] as NonNullable<AttributeValues[AttributeName]>)) return `${name} is ${value}`
+  }
+  return undefined
+}
+
+function evidenceNames(plan: ObjectPlan): readonly AttributeName[] {
+  return plan.role === 'public' ? [...attributeNames(plan.expected), 'ec_point'] : attributeNames(plan.expected)
+}

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs'
+import { expect } from 'chai'
+import { openHsm } from '../../../src/adapters/pkcs11/hsm.js'
+import { mechanismName, offersOf } from '../../../src/adapters/pkcs11/offers.js'
+import { probeToken, type TokenReport } from '../../../src/adapters/pkcs11/probe.js'
+import { refused } from '../../contract/hsm-samples.js'
+import { testToken } from '../../support/softhsm.js'
+import { silentLog } from './support.js'
+
+const aesKeyGen = 0x1080
+const aesGcm = 0x1087
+const aesCbcPad = 0x1085
+const genericSecretKeyGen = 0x350
+const sha256Hmac = 0x251
+
+describe('probeToken', () => {
+  async function tokenReport(): Promise<TokenReport> {
+    const { module, environment, tokenLabel } = await testToken()
+    const report = await probeToken({ module, ...environment && { environment } })
+    return report.slots.map(each => each.token as TokenReport).find(each => each.label === tokenLabel) as TokenReport
+  }
+
+  it('says without a PIN what library and token are', async () => {
+    const { module, environment } = await testToken()
+    const report = await probeToken({ module, ...environment && { environment } })
+    expect(report.library).to.include({ manufacturer: 'SoftHSM', cryptoki: '2.40' })
+    expect(report.selfTest).to.equal(null)
+    const token = await tokenReport()
+    expect(token).to.include({ manufacturer: 'SoftHSM project', model: 'SoftHSM v2', profile: 'softhsm', roots: true })
+    expect(token.flags).to.include.members(['initialised', 'user PIN set', 'generator'])
+    expect(token.limits).to.include({ sessions: 'unlimited', freePrivateMemory: null, plaintextBytes: 4352 })
+  })
+
+  it('lists mechanisms by number and name', async () => {
+    const { mechanisms } = await tokenReport()
+    expect(mechanisms).to.deep.include({ type: '0x1087', name: 'CKM_AES_GCM' })
+    expect(mechanisms).to.deep.include({ type: '0x1040', name: 'CKM_EC_KEY_PAIR_GEN' })
+    expect(mechanismName(0x80001087)).to.equal(undefined)
+  })
+
+  it('tries everything with a PIN, and leaves nothing in the token', async () => {
+    const { verifySeals: _, ...target } = await testToken()
+    const hsm = await openHsm(await testToken(), silentLog)
+    try {
+      const before = await hsm.list()
+      const { selfTest } = await probeToken(target)
+      expect(selfTest).to.have.property('steps').that.has.length(8)
+      for (const step of (selfTest as { steps: readonly object[] }).steps) expect(step).to.have.property('outcome', 'ok')
+      expect(await hsm.list()).to.deep.equal(before)
+    } finally {
+      await hsm.close()
+    }
+  })
+
+  it('can be printed as JSON, and shows no PIN', async () => {
+    const { verifySeals: _, ...target } = await testToken()
+    const report = await probeToken(target)
+    const text = JSON.stringify(report)
+    expect(JSON.parse(text)).to.deep.equal(report)
+    expect(text).not.to.include(readFileSync(target.pinFile as string, 'utf8'))
+  })
+
+  it('reports a self-test that cannot begin', async () => {
+    const { verifySeals: _, ...target } = await testToken()
+    const { selfTest } = await probeToken({ ...target, pinFile: '/no/such/file' })
+    expect(selfTest).to.have.property('failure').that.matches(/^configuration: /)
+  })
+
+  it('refuses a file that is no PKCS#11 module', async () => {
+    await refused(probeToken({ module: '/etc/hostname' }), 'configuration')
+    await refused(probeToken({ module: '/no/such/file' }), 'configuration')
+  })
+})
+
+describe('offersOf', () => {
+  it('needs a generator and AES-GCM for suite gcm', () => {
+    expect(offersOf([aesKeyGen, aesGcm], true)).to.deep.include({ suites: { 'gcm': true, 'cbc-hmac': false }, roots: false })
+    expect(offersOf([aesKeyGen, aesGcm], false).suites.gcm).to.equal(false)
+    expect(offersOf([aesGcm], true).suites.gcm).to.equal(false)
+  })
+
+  it('finds suite cbc-hmac on a token without GCM', () => {
+    const { suites, operations } = offersOf([aesKeyGen, aesCbcPad, genericSecretKeyGen, sha256Hmac], true)
+    expect(suites).to.deep.equal({ 'gcm': false, 'cbc-hmac': true })
+    expect(operations).to.include({ GenerateDataKey: true, GenerateMac: true, Sign: false, DeriveSharedSecret: false })
+  })
+
+  it('offers nothing without mechanisms', () => {
+    const { operations, roots } = offersOf([], false)
+    expect(Object.values(operations)).not.to.include(true)
+    expect(roots).to.equal(false)
+  })
+})
