@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto'
+import type http from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { NextFunction, Request, Response } from 'express'
+import type { Clock } from '../ports/clock.js'
+import type { Log } from '../ports/log.js'
+import { bodyReader, type BodyLimits } from './body.js'
+import { expressApp, expressServer, type Tls } from './express-server.js'
+import { livez, readyz, type Ready } from './health.js'
+import { headersOf, type Endpoint, type HttpAnswer, type Refusal } from './message.js'
+
+export interface HttpServerOptions {
+  readonly kms: Endpoint
+  readonly ready: Ready
+  readonly clock: Clock
+  readonly log: Log
+  readonly tls?: Tls
+  readonly limits?: Partial<HttpLimits>
+}
+
+export interface HttpLimits extends BodyLimits {
+  readonly headerBytesMax: number
+  readonly connectionsMax: number
+  /** Requests that are being worked on, read to the end. More are told to slow down. */
+  readonly requestsInFlightMax: number
+  readonly headersTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly keepAliveTimeoutMs: number
+  /** Without a byte either way; also what an unread answer may wait. Longer than any operation takes. */
+  readonly socketIdleMaxMs: number
+  /** How often Node looks for connections whose headers or request are late. */
+  readonly timeoutCheckMs: number
+}
+
+/** The largest legal KMS request is a 262,144-byte attestation document in base64, 350 KB. */
+export const defaultLimits: HttpLimits = {
+  bodyBytesMax: 512 * 1024,
+  bodyBytesInAllMax: 64 * 1024 * 1024,
+  discardedBytesMax: 4 * 1024 * 1024,
+  headerBytesMax: 16 * 1024,
+  connectionsMax: 4096,
+  requestsInFlightMax: 1024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 65_000,
+  socketIdleMaxMs: 120_000,
+  timeoutCheckMs: 5_000,
+}
+
+export interface HttpServer {
+  listen(port: number, host: string): Promise<AddressInfo>
+  /** Takes no new connections, answers what was begun, and cuts what is not done after `deadlineMs`. */
+  close(deadlineMs: number): Promise<void>
+}
+
+/** Bytes in, bytes out: reads bounded requests, hands them to the endpoint, writes its answers. Knows no protocol but HTTP. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const limits = { ...defaultLimits, ...options.limits }
+  const { kms, log } = options
+  const readBody = bodyReader(limits)
+  const date = httpDate(options.clock)
+  const checkReady = readyz(options.ready)
+  let closing = false
+  /** Answers that have not left yet. */
+  let unanswered = 0
+  let inFlight = 0
+
+  function send(response: Response, { status, headers, body }: HttpAnswer): void {
+    const length = Buffer.byteLength(body)
+    // Names are written as they stand here: some clients look for `Content-Length` with capitals.
+    const all = [...headers, 'Content-Length', String(length), 'Date', date()]
+    if (closing) all.push('Connection', 'close')
+    response.writeHead(status, all).end(body)
+  }
+
+  function refuse(response: Response, reason: Refusal, requestId: string): void {
+    if (reason === 'overloaded') log.warn('too many requests', { requestId })
+    else log.debug('request refused', { requestId, reason })
+    send(response, kms.refuse(reason, requestId))
+  }
+
+  async function answerKms(request: Request, response: Response): Promise<void> {
+    const requestId = randomUUID()
+    const body = await readBody(request)
+    if (body === 'gone') return
+    if (typeof body === 'string') return refuse(response, body, requestId)
+    if (inFlight >= limits.requestsInFlightMax) return refuse(response, 'overloaded', requestId)
+    inFlight++
+    try {
+      send(response, await kms.answer({
+        requestId, sourceIp: sourceIp(request.socket), method: request.method, target: request.url,
+        headers: headersOf(request.rawHeaders), body,
+      }))
+    } finally {
+      inFlight--
+    }
+  }
+
+  const app = expressApp()
+  app.post('/', answerKms)
+  app.get('/livez', (_request, response) => send(response, livez()))
+  app.get('/readyz', async (_request, response) => send(response, await checkReady()))
+  app.use((_request: Request, response: Response) => refuse(response, 'not-found', randomUUID()))
+  // Four parameters are how Express knows a handler of errors.
+  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+    const requestId = randomUUID()
+    log.error('request failed', { requestId, error })
+    if (response.headersSent) response.destroy()
+    else send(response, kms.refuse('fault', requestId))
+  })
+
+  const server = configured(expressServer(app, nodeOptions(limits), options.tls), limits)
+  const sockets = socketsOf(server)
+  server.on('request', (_request, response) => {
+    unanswered++
+    response.once('close', () => {
+      unanswered--
+      if (closing && unanswered === 0) destroyAll(sockets)
+    })
+  })
+
+  return {
+    listen: (port, host) => listen(server, port, host),
+    close(deadlineMs) {
+      closing = true
+      const closed = closeServer(server, sockets, deadlineMs)
+      if (unanswered === 0) destroyAll(sockets)
+      return closed
+    },
+  }
+}
+
+function nodeOptions(limits: HttpLimits): http.ServerOptions {
+  return {
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: limits.timeoutCheckMs,
+    noDelay: true,
+  }
+}
+
+function configured(server: http.Server, limits: HttpLimits): http.Server {
+  server.maxConnections = limits.connectionsMax
+  server.setTimeout(limits.socketIdleMaxMs)
+  server.on('clientError', answerBadRequest)
+  // Without a listener a failed handshake would be nobody's; the peer is gone, and nothing is lost.
+  server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())
+  return server
+}
+
+/** What cannot be read as HTTP gets the shortest possible answer and the end of its connection. */
+function answerBadRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const status = badRequests.get(error.code ?? '') ?? '400 Bad Request'
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`, () => socket.destroy())
+}
+
+const badRequests: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+])
+
+function listen(server: http.Server, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve(server.address() as AddressInfo)
+    })
+  })
+}
+
+/** Idle connections are closed by Node at once, the others by their last answer or by the deadline. */
+function closeServer(server: http.Server, sockets: ReadonlySet<Socket>, deadlineMs: number): Promise<void> {
+  return new Promise(resolve => {
+    const deadline = setTimeout(() => destroyAll(sockets), deadlineMs)
+    server.close(() => {
+      clearTimeout(deadline)
+      resolve()
+    })
+  })
+}
+
+/** Every connection, also those that Node's own list leaves out: not yet through their TLS handshake. */
+function socketsOf(server: http.Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return sockets
+}
+
+function destroyAll(sockets: ReadonlySet<Socket>): void {
+  for (const socket of sockets) socket.destroy()
+}
+
+/** The time as clients see it, which SDKs set their signing clock by. One text per second. */
+function httpDate(clock: Clock): () => string {
+  let second = NaN
+  let text = ''
+  return () => {
+    const now = Math.floor(clock.now() / 1000)
+    if (now !== second) {
+      second = now
+      text = new Date(now * 1000).toUTCString()
+    }
+    return text
+  }
+}
+
+/** IPv4 as such, also where the socket is one for both. */
+function sourceIp({ remoteAddress = '' }: Socket): string {
+  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
+}
