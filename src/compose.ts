@@ -96,7 +96,7 @@ async function openAudit({ config, hsm, store, clock, log, owner, installed }: W
   const root = rootMaterial('audit', installed.roots.audit)
   return openAuditLog({
     directory: config.audit.directory,
-    segmentBytesMax: config.audit.segmentBytesMax,
+    limits: { segmentBytesMax: config.audit.segmentBytesMax },
     sign: digest => hsm.sign(root, digest),
     publicKey: await hsm.publicKey(root),
     rootVersion: installed.roots.audit,
@@ -160,22 +160,6 @@ export async function pkcs11Config({ dataDir, hsm, kms: { verifySeals } }: Pick<
   const { tokenLabel, tokenSerial, profile, ...rest } = hsm
   return { ...rest, verifySeals, ...tokenLabel && { tokenLabel }, ...tokenSerial && { tokenSerial }, ...profile && { profile } }
 }
-
-/** The store beside a running server, for commands that only look. */
-export async function openForReading(config: Config, log: Log): Promise<{ hsm: Hsm, store: Store, close(): Promise<void> }> {
-  const opened = new Opened()
-  try {
-    const hsm = opened.add(await openHsm(await pkcs11Config(config), log))
-    const authenticator = rowAuthenticator(hsm, firstRoots.mac)
-    const store = opened.add(await openSqlite({ file: databaseFile(config), authenticator, readOnly: true }))
-    return { hsm, store, close: () => opened.close() }
-  } catch (error) {
-    await opened.close()
-    throw error
-  }
-}
-
-export const adminCredentials = readCredentialsFile
 
 export function logOf({ log: { level, format } }: Config): Log {
   return createLog({ level, format: format === 'auto' ? (process.stdout.isTTY ? 'readable' : 'json') : format })

@@ -53,18 +53,20 @@ const regionPattern = /^[a-z0-9]+(-[a-z0-9]+){0,7}$/
 export function readConfig(environment: Environment = process.env): Config {
   const file = environment.CLAVIGER_CONFIG ? resolve(environment.CLAVIGER_CONFIG) : undefined
   const reader = new Reader(file ? readFile(file) : {}, file ? dirname(file) : process.cwd())
-  const env = (name: string) => environment[name] || undefined
-  const dataDir = resolve(env('CLAVIGER_DATA_DIR') ?? reader.path('dataDir') ?? 'data')
-  const certificate = env('CLAVIGER_TLS_CERTIFICATE') ?? reader.path('tls.certificate')
-  const key = env('CLAVIGER_TLS_KEY') ?? reader.path('tls.key')
+  // The file is asked even where the environment decides: else the setting that it overrides would be taken for an unknown one.
+  const either = (variable: string, inFile: string | undefined) => environment[variable] === '' ? inFile : environment[variable] ?? inFile
+  const dataDir = resolve(either('CLAVIGER_DATA_DIR', reader.path('dataDir')) ?? 'data')
+  const certificate = either('CLAVIGER_TLS_CERTIFICATE', reader.path('tls.certificate'))
+  const key = either('CLAVIGER_TLS_KEY', reader.path('tls.key'))
   if ((certificate === undefined) !== (key === undefined)) reader.fault('tls needs both certificate and key')
-  const tls = certificate && key ? { certificate, key } : undefined
+  const tls = certificate && key ? { certificate: resolve(certificate), key: resolve(key) } : undefined
+  const regionsInFile = reader.texts('regions')
   const config: Config = {
     dataDir,
-    listen: listen(env('CLAVIGER_LISTEN') ?? reader.text('listen') ?? '127.0.0.1:8080', tls !== undefined, reader),
+    listen: listen(either('CLAVIGER_LISTEN', reader.text('listen')) ?? '127.0.0.1:8080', tls !== undefined, reader),
     tls,
-    accountId: accountId(env('CLAVIGER_ACCOUNT_ID') ?? reader.text('accountId'), reader),
-    regions: regions(env('CLAVIGER_REGIONS')?.split(',').map(name => name.trim()) ?? reader.texts('regions') ?? ['us-east-1'], reader),
+    accountId: accountId(either('CLAVIGER_ACCOUNT_ID', reader.text('accountId')), reader),
+    regions: regions(listOf(environment.CLAVIGER_REGIONS) ?? regionsInFile ?? ['us-east-1'], reader),
     hsm: hsm(reader),
     limits: {
       bodyBytesMax: reader.integer('limits.bodyBytes', 16_384, 16 * 1024 * 1024) ?? 512 * 1024,
@@ -87,7 +89,7 @@ export function readConfig(environment: Environment = process.env): Config {
     },
   }
   reader.finish()
-  return Object.freeze(config)
+  return frozen(config)
 }
 
 function listen(text: string, tls: boolean, reader: Reader): Config['listen'] {
@@ -99,6 +101,10 @@ function listen(text: string, tls: boolean, reader: Reader): Config['listen'] {
     reader.fault(`a listener that is not loopback (${host}) needs TLS: give tls.certificate and tls.key, or listen on 127.0.0.1`)
   }
   return { host, port }
+}
+
+function listOf(text: string | undefined): readonly string[] | undefined {
+  return text ? text.split(',').map(name => name.trim()) : undefined
 }
 
 function isLoopback(host: string): boolean {
@@ -114,7 +120,7 @@ function regions(names: readonly string[], reader: Reader): readonly string[] {
   if (names.length === 0) reader.fault('regions must name at least one region')
   for (const name of names) if (!regionPattern.test(name)) reader.fault(`"${name}" is not the name of a region`)
   if (new Set(names).size < names.length) reader.fault('regions names one region twice')
-  return Object.freeze([...names])
+  return names
 }
 
 function hsm(reader: Reader): HsmConfig | undefined {
@@ -125,12 +131,20 @@ function hsm(reader: Reader): HsmConfig | undefined {
     environment: reader.map('hsm.environment') ?? {},
   }
   if (!module) {
-    if (pinFile ?? rest.tokenLabel ?? rest.tokenSerial) reader.fault('hsm.module is missing')
+    const others = [pinFile, rest.tokenLabel, rest.tokenSerial, rest.profile, ...Object.values(rest.environment)]
+    if (others.some(value => value !== undefined)) reader.fault('hsm.module is missing')
     return undefined
   }
   if (!pinFile) reader.fault('hsm.pinFile is missing: the path of a file that holds the PIN')
-  if ((rest.tokenLabel === undefined) === (rest.tokenSerial === undefined)) reader.fault('hsm needs exactly one of tokenLabel and tokenSerial')
+  if ((rest.tokenLabel === undefined) === (rest.tokenSerial === undefined)) {
+    reader.fault('hsm needs exactly one of tokenLabel and tokenSerial')
+  }
   return { module, pinFile: pinFile ?? '', ...rest }
+}
+
+function frozen<T extends object>(value: T): T {
+  for (const member of Object.values(value) as unknown[]) if (typeof member === 'object' && member !== null) frozen(member)
+  return Object.freeze(value)
 }
 
 function readFile(file: string): unknown {
@@ -168,7 +182,8 @@ class Reader {
   }
 
   texts(name: string): readonly string[] | undefined {
-    return this.#typed(name, 'a list of texts', (value): value is string[] => Array.isArray(value) && value.every(item => typeof item === 'string'))
+    return this.#typed(name, 'a list of texts', (value): value is string[] =>
+      Array.isArray(value) && value.every(item => typeof item === 'string'))
   }
 
   boolean(name: string): boolean | undefined {
@@ -186,7 +201,7 @@ class Reader {
 
   map(name: string): Readonly<Record<string, string>> | undefined {
     return this.#typed(name, 'a map of texts', (value): value is Record<string, string> =>
-      typeof value === 'object' && value !== null && Object.values(value).every(item => typeof item === 'string'))
+      typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(item => typeof item === 'string'))
   }
 
   finish(): void {
@@ -197,7 +212,9 @@ class Reader {
   #typed<T>(name: string, kind: string, is: (value: unknown) => value is T): T | undefined {
     this.#asked.add(name)
     let value = this.#root
-    for (const part of name.split('.')) value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[part] : undefined
+    for (const part of name.split('.')) {
+      value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[part] : undefined
+    }
     if (value === undefined || value === null) return undefined
     if (is(value)) return value
     this.fault(`${name} must be ${kind}`)
@@ -205,7 +222,9 @@ class Reader {
   }
 
   #findUnknown(value: unknown, at: string): void {
-    if (typeof value !== 'object' || value === null || this.#asked.has(at)) return
+    if (value === null || this.#asked.has(at)) return
+    // A section that is a text or a list holds none of the settings that were asked for, and would be passed over in silence.
+    if (typeof value !== 'object' || Array.isArray(value)) return this.fault(`${at || 'the file'} must be a map of settings`)
     for (const [name, member] of Object.entries(value)) {
       const full = at ? `${at}.${name}` : name
       const known = [...this.#asked].some(asked => asked === full || asked.startsWith(`${full}.`))

@@ -1,7 +1,8 @@
-import { logOf, openForReading } from '../compose.js'
+import { logOf } from '../compose.js'
 import { readConfig } from '../config.js'
 import type { Evidence, KeyVersion } from '../domain/key.js'
 import { backingKey } from '../domain/material.js'
+import { openForReading } from '../inspect.js'
 import type { Hsm } from '../ports/hsm.js'
 import { exitCodes, print, type OutputOptions } from './output.js'
 

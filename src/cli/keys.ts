@@ -1,16 +1,16 @@
 import { join } from 'node:path'
-import type { KeyMetadata, KMSClient } from '@aws-sdk/client-kms'
-import { adminCredentials } from '../compose.js'
+import type * as Sdk from '@aws-sdk/client-kms'
 import { readConfig } from '../config.js'
+import { adminCredentials } from '../inspect.js'
 import { print, table, type OutputOptions } from './output.js'
 
 /**
- * Key commands that go through the public API like any other client: with the AWS_ variables of the environment, or else with the
- * administrator's credentials file of the data directory.
+ * Key commands that go through the public API like any other client: with the AWS_ variables of the environment if they name an
+ * endpoint, or else with the administrator's credentials file of the data directory.
  */
 export async function listKeys(options: OutputOptions): Promise<void> {
   const { client, sdk } = await connect()
-  const keys: KeyMetadata[] = []
+  const keys: Sdk.KeyMetadata[] = []
   for await (const page of sdk.paginateListKeys({ client }, {})) {
     for (const { KeyId } of page.Keys ?? []) {
       const { KeyMetadata: key } = await client.send(new sdk.DescribeKeyCommand({ KeyId }))
@@ -39,12 +39,14 @@ export async function rotateKey(keyId: string, options: OutputOptions): Promise<
 }
 
 /** The SDK is loaded only here: it would double the start-up time of every other command. */
-async function connect(): Promise<{ client: KMSClient, sdk: typeof import('@aws-sdk/client-kms') }> {
+async function connect(): Promise<{ client: Sdk.KMSClient, sdk: typeof Sdk }> {
   const sdk = await import('@aws-sdk/client-kms')
-  if (process.env.AWS_ACCESS_KEY_ID) return { client: new sdk.KMSClient({}), sdk }
+  const { AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL } = process.env
+  // Without an endpoint the SDK would call AWS itself, with whatever account the shell happens to be set up for.
+  if (AWS_ACCESS_KEY_ID && (AWS_ENDPOINT_URL_KMS ?? AWS_ENDPOINT_URL)) return { client: new sdk.KMSClient({}), sdk }
   const file = join(readConfig().dataDir, 'admin.env')
   const admin = adminCredentials(file)
-  if (!admin) throw new Error(`there are no AWS_ variables in the environment and there is no ${file}`)
+  if (!admin) throw new Error(`the environment has no access key with an AWS_ENDPOINT_URL_KMS, and there is no ${file}`)
   const client = new sdk.KMSClient({
     endpoint: admin.AWS_ENDPOINT_URL_KMS ?? '',
     region: admin.AWS_REGION ?? '',

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { keyIdBytes, keyIdOfBytes } from './key-id.js'
 import type { Suite } from './material.js'
 
@@ -63,27 +63,34 @@ export function decodeCiphertextBlob(bytes: Uint8Array): CiphertextBlob | undefi
  * limits, gets the same 32 bytes.
  */
 export function additionalData(header: CiphertextHeader, encryptionContext: Readonly<Record<string, string>>): Uint8Array {
-  return createHash('sha256').update(encodeHeader(header)).update(canonicalContext(encryptionContext)).digest()
+  return hash('sha256', Buffer.concat([encodeHeader(header), canonicalContext(encryptionContext)]), 'buffer')
 }
 
 /** Pairs sorted by the UTF-8 bytes of the key, each string behind its u32 length: injective. The empty context is zero bytes. */
 export function canonicalContext(context: Readonly<Record<string, string>>): Uint8Array {
-  const pairs = Object.entries(context).map(([key, value]) => [Buffer.from(key), Buffer.from(value)] as const)
+  const pairs = Object.entries(context).map(([key, value]) => [utf8(key), utf8(value)] as const)
   pairs.sort(([a], [b]) => Buffer.compare(a, b))
-  return Buffer.concat(pairs.flat().flatMap(text => [u32(text.length), text]))
+  const out = Buffer.allocUnsafe(pairs.reduce((sum, [key, value]) => sum + key.length + value.length + 8, 0))
+  let at = 0
+  for (const text of pairs.flat()) {
+    at = out.writeUInt32BE(text.length, at)
+    out.set(text, at)
+    at += text.length
+  }
+  return out
 }
 
 function encodeHeader({ suite, keyId, version }: CiphertextHeader): Uint8Array {
-  const out = new Uint8Array(headerBytes)
+  const out = Buffer.alloc(headerBytes)
   out.set(magic)
   out[4] = suites.find(row => row.suite === suite)?.byte ?? 0
   out.set(keyIdBytes(keyId), 5)
-  new DataView(out.buffer).setUint32(21, version)
+  out.writeUInt32BE(version, 21)
   return out
 }
 
-function u32(value: number): Uint8Array {
-  const out = new Uint8Array(4)
-  new DataView(out.buffer).setUint32(0, value)
-  return out
+/** Half a surrogate pair has no UTF-8: any two of them would become the same bytes. Fronts refuse such a text before it comes here. */
+function utf8(text: string): Uint8Array {
+  if (/\p{Surrogate}/u.test(text)) throw new TypeError('a text with an unpaired surrogate cannot be authenticated')
+  return Buffer.from(text)
 }

@@ -13,14 +13,13 @@ export function isKeyId(text: string): boolean {
 /** The 16 bytes of a well-formed key id. */
 export function keyIdBytes(keyId: string): Uint8Array {
   if (!isKeyId(keyId)) throw new TypeError('not a key id')
-  const hex = keyId.startsWith('mrk-') ? keyId.slice(4) : keyId.replaceAll('-', '')
-  return Uint8Array.from({ length: 16 }, (_, at) => parseInt(hex.slice(at * 2, at * 2 + 2), 16))
+  return Buffer.from(keyId.startsWith('mrk-') ? keyId.slice(4) : keyId.replaceAll('-', ''), 'hex')
 }
 
 export function keyIdOfBytes(bytes: Uint8Array): string {
-  const hex = Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
   if (!isVersion4(bytes)) return `mrk-${hex}`
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
 /** A fresh single-Region key id from 16 random bytes. */

@@ -47,7 +47,10 @@ export function rootMaterial(root: RootName, version: number): Material {
 /** Reads a label back; undefined for an object that is not ours. The exact inverse of the two functions above. */
 export function materialOwner(label: string): MaterialOwner | undefined {
   const root = /^cvg-root-(seal|mac|audit)-([1-9][0-9]{0,9})$/.exec(label)
-  if (root) return { kind: 'root', root: root[1] as RootName, version: Number(root[2]) }
+  if (root) {
+    const version = Number(root[2])
+    return version <= versionMax ? { kind: 'root', root: root[1] as RootName, version } : undefined
+  }
   const backing = /^cvg-([a-z2-7]{26})-([1-9a-v][0-9a-v]{0,6})-([em])$/.exec(label)
   const bytes = backing && unbase32(backing[1] as string)
   if (!bytes) return undefined

@@ -1,7 +1,7 @@
 import * as api from '../api/aliases.js'
 import { KmsError } from '../domain/errors.js'
-import { aliasArn, checkAliasName, parseKeyRef } from '../domain/key-ref.js'
-import { isVisible } from '../domain/key-state.js'
+import { aliasArn, checkAliasName, keyArn, parseKeyRef } from '../domain/key-ref.js'
+import { isVisible, notFound } from '../domain/key-state.js'
 import { onAccount, onKeys } from './operation.js'
 
 /** KMS developer guide, Quotas. */
@@ -59,7 +59,7 @@ export const listAliases = onAccount(api.listAliases, {
     if (target?.kind === 'alias') throw new KmsError('NotFoundException', `Invalid keyId '${input.KeyId}'`)
     const key = target && await directory.key(scope.region, target.keyId)
     if (target && (!key || !isVisible(key.key.state) || target.accountId !== scope.accountId)) {
-      throw new KmsError('NotFoundException', `Key '${target.keyId}' does not exist`)
+      throw notFound({ arn: keyArn({ ...scope, accountId: target.accountId }, target.keyId) })
     }
     const listing = `ListAliases ${scope.region} ${target?.keyId ?? ''}`
     const limit = Math.min(input.Limit ?? aliasPageDefault, aliasPageMax)

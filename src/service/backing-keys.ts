@@ -1,6 +1,6 @@
 import { additionalData, encodeCiphertextBlob, type CiphertextBlob } from '../domain/ciphertext-blob.js'
 import { invalidCiphertext, KmsError } from '../domain/errors.js'
-import type { UsableKey } from '../domain/key-state.js'
+import { checkState, type UsableKey } from '../domain/key-state.js'
 import type { Key, KeyVersion, KeyView, Rotation } from '../domain/key.js'
 import { backingKey, type Material } from '../domain/material.js'
 import { keyMaterialId } from '../domain/rotation.js'
@@ -16,6 +16,8 @@ type Context = Readonly<Record<string, string>>
 
 /** How often one seal may find its version spent and go on with a newer one. */
 const spentVersionsMax = 3
+/** How many version numbers a rotation passes over because the HSM holds objects of their names. */
+const takenNumbersMax = 100
 
 export interface BackingKeysOptions {
   readonly hsm: Hsm
@@ -85,7 +87,7 @@ export class BackingKeys {
           versions: [{ ...draft, state: 'ready', evidence }],
         }))
       } catch (error) {
-        await this.undo(draft).catch(undoError => {
+        await this.#takeBack(draft, madeNothing(error)).catch(undoError => {
           this.#options.log.error('a half-made key version is left to the reconciler', { keyId: draft.keyId, error: undoError })
         })
         throw error
@@ -94,18 +96,20 @@ export class BackingKeys {
   }
 
   /**
-   * Makes the next version current. `decide` sees the key as stored: it throws to refuse, or answers what becomes of the key
-   * (schedule, counters). Throws ConflictException while another rotation of the key is running.
+   * Makes the next version current. `decide` sees the key as stored, several times: it throws to refuse, or answers what becomes of the
+   * key (schedule, counters). Throws ConflictException while another rotation of the key is running.
    */
   async rotate(key: Key, type: Rotation['type'], decide: (key: Key) => Key): Promise<KeyView> {
     let replaced: KeyVersion | undefined
     const after = await this.make(key, async () => {
+      const number = await this.#freeNumber(key, decide)
       let draft: KeyVersion | undefined
       await this.#options.directory.change(key.region, key.keyId, view => {
-        if ([...view.versions.values()].some(version => version.state === 'creating')) throw conflict(key)
+        const others = [...view.versions.values()]
+        if (others.some(({ state, version }) => state === 'creating' || version >= number)) throw conflict(key)
         decide(view.key)
         replaced = view.versions.get(view.key.currentVersion)
-        draft = this.draft(view.key, Math.max(...view.versions.keys()) + 1, { date: this.#options.clock.now(), type })
+        draft = this.draft(view.key, number, { date: this.#options.clock.now(), type })
         return { key: view.key, versions: [draft] }
       })
       if (!draft) throw new Error('no version was drafted')
@@ -116,17 +120,21 @@ export class BackingKeys {
   }
 
   /** Whether this process is making a version of the key right now: then its half-made row is nobody else's business. */
-  isMaking({ region, keyId }: KeyName): boolean {
-    return this.#making.has(`${region}/${keyId}`)
+  isMaking(key: KeyName): boolean {
+    return this.#making.has(nameOf(key))
   }
 
   /** Takes back a version that was never finished: object first, then row. What turns out to be finished is left alone. */
-  async undo(draft: KeyVersion): Promise<void> {
+  undo(draft: KeyVersion): Promise<void> {
+    return this.#takeBack(draft, false)
+  }
+
+  async #takeBack(draft: KeyVersion, rowOnly: boolean): Promise<void> {
     const { store, directory, hsm } = this.#options
     // A commit whose answer was lost may have finished it after all, and then ciphertexts may depend on it.
     const stored = await store.keys.get(draft.region, draft.keyId)
     if (stored?.versions.get(draft.version)?.state !== 'creating') return
-    await hsm.destroyMaterial(this.#material(draft))
+    if (!rowOnly) await hsm.destroyMaterial(this.#material(draft))
     if (draft.version === 1) await store.keys.remove(draft.region, draft.keyId)
     else await store.keys.removeVersion(draft.region, draft.keyId, draft.version)
     directory.forgetKey(draft.region, draft.keyId)
@@ -137,6 +145,22 @@ export class BackingKeys {
     for (const version of view.versions.values()) {
       if (version.state !== 'destroyed') await this.#options.hsm.destroyMaterial(this.#material(version))
     }
+  }
+
+  /**
+   * The next version number that names nothing in the HSM. After an older database was restored, the token holds versions that no row
+   * knows; they may be the only copy of what a ciphertext needs, so their names are passed over before a row says that we made them.
+   */
+  async #freeNumber({ region, keyId }: KeyName, decide: (key: Key) => Key): Promise<number> {
+    const { store, hsm } = this.#options
+    const view = await store.keys.get(region, keyId)
+    if (!view) throw new Error(`key ${keyId} is not in the store`)
+    decide(view.key)
+    const next = Math.max(...view.versions.keys()) + 1
+    for (let number = next; number < next + takenNumbersMax; number++) {
+      if (!await hsm.find(backingKey(keyId, number, hsm.suite))) return number
+    }
+    throw new Error(`the HSM holds at least ${takenNumbersMax} versions of key ${keyId} that no row knows`)
   }
 
   async #sealingVersion(key: UsableKey): Promise<KeyVersion> {
@@ -153,20 +177,23 @@ export class BackingKeys {
 
   /** Rotates away from a spent version; calls that need it at the same time wait for the same rotation. */
   async #replaceSpent(key: Key, spent: KeyVersion): Promise<KeyView> {
-    const running = this.#making.get(`${key.region}/${key.keyId}`)
-    if (running) return running
+    const name = nameOf(key)
+    // A rotation that is under way may be refused for reasons of its own: what is stored after it counts, not how it ended.
+    await this.#making.get(name)?.catch(() => {})
     const latest = await this.#options.directory.key(key.region, key.keyId)
     if (latest && latest.key.currentVersion > spent.version) return latest
     try {
-      const view = await this.rotate(key, 'AUTOMATIC', stored => stored)
-      await this.#options.onSpentRotation(view)
-      return view
+      return await (this.#making.get(name) ?? this.#rotateSpent(key))
     } catch (error) {
-      // Another call of this process was quicker; its rotation is the one to wait for.
-      const winner = this.#making.get(`${key.region}/${key.keyId}`)
-      if (error instanceof KmsError && error.code === 'ConflictException' && winner) return winner
-      throw new KmsError('KeyUnavailableException', 'The key material has reached its limit of encryptions and could not be rotated', { cause: error })
+      const message = 'The key material has reached its limit of encryptions and could not be rotated'
+      throw new KmsError('KeyUnavailableException', message, { cause: error })
     }
+  }
+
+  async #rotateSpent(key: Key): Promise<KeyView> {
+    const view = await this.rotate(key, 'AUTOMATIC', stored => checkState({ key: stored, versions: new Map() }, 'rotate').key)
+    await this.#options.onSpentRotation(view)
+    return view
   }
 
   #replaceInBackground(key: Key, version: KeyVersion): void {
@@ -178,7 +205,7 @@ export class BackingKeys {
 
   #exclusively(key: KeyName, make: () => Promise<KeyView>): Promise<KeyView> {
     if (this.isMaking(key)) return Promise.reject(conflict(key))
-    const name = `${key.region}/${key.keyId}`
+    const name = nameOf(key)
     const making = make().finally(() => this.#making.delete(name))
     this.#making.set(name, making)
     return making
@@ -196,6 +223,15 @@ export function currentVersion({ key, versions }: KeyView): KeyVersion {
   const version = versions.get(key.currentVersion)
   if (version?.state !== 'ready') throw new Error(`key ${key.keyId} has no current version`)
   return version
+}
+
+/** A name that was taken means that the HSM made no object: what bears the name is somebody else's. */
+function madeNothing(error: unknown): boolean {
+  return error instanceof HsmError && error.kind === 'exists'
+}
+
+function nameOf({ region, keyId }: KeyName): string {
+  return `${region}/${keyId}`
 }
 
 function conflict({ keyId }: KeyName): KmsError {

@@ -17,6 +17,8 @@ interface UsedVersion { readonly keyArn: string, readonly keyVersion: number, re
 
 /** Longest User-Agent that is recorded, in characters. */
 const userAgentMax = 512
+/** Members that let their bearer use a grant, although the API does not call them sensitive. */
+const grantTokens: readonly string[] = ['GrantToken', 'GrantTokens']
 
 /** Gathers what the audit log is told of one call, in CloudTrail's shape (CloudTrail User Guide, Record contents). */
 export class CallRecord {
@@ -49,7 +51,8 @@ export class CallRecord {
   }
 
   succeeded(): AuditEvent {
-    return { ...this.#event(), responseElements: this.operation?.readOnly ? null : recordable(this.operation?.contract.output, this.output) }
+    const members = this.operation?.readOnly ? null : this.operation?.contract.output
+    return { ...this.#event(), responseElements: recordableMembers(members, this.output) }
   }
 
   refused(error: KmsError): AuditEvent {
@@ -70,7 +73,7 @@ export class CallRecord {
       userAgent: this.#origin.userAgent.slice(0, userAgentMax),
       ...this.#caller && { userIdentity: identity(this.#caller) },
       readOnly: this.operation?.readOnly ?? true,
-      requestParameters: recordable(this.operation?.contract.input, this.input),
+      requestParameters: recordableMembers(this.operation?.contract.input, this.input),
       ...this.#used.length > 0 && { additionalEventData: { keyVersions: this.#used } },
       ...this.#resources.length > 0 && { resources: this.#resources.map(resource) },
     }
@@ -85,17 +88,43 @@ function resource(arn: string): { ARN: string, type: string, accountId: string }
   return { ARN: arn, type: 'AWS::KMS::Key', accountId: arn.split(':')[4] ?? '' }
 }
 
+interface RecordableMember { readonly name: string, readonly recordedAs: string, readonly shape: Shape }
+
+/** Looked up for every call, so worked out once for every contract. */
+const plans = new WeakMap<Members, readonly RecordableMember[]>()
+
+function planOf(members: Members): readonly RecordableMember[] {
+  let plan = plans.get(members)
+  if (!plan) {
+    plan = Object.entries(members)
+      .filter(([name, shape]) => !grantTokens.includes(name) && !isSecret(shape))
+      .map(([name, shape]) => ({ name, recordedAs: (name[0] ?? '').toLowerCase() + name.slice(1), shape }))
+    plans.set(members, plan)
+  }
+  return plan
+}
+
 /** The members that may stand in a log: no blob, nothing sensitive, no grant token. Names as CloudTrail writes them. */
-function recordable(members: Members | null | undefined, value: unknown): Record<string, unknown> | null {
+function recordableMembers(members: Members | null | undefined, value: unknown): Record<string, unknown> | null {
   if (!members || typeof value !== 'object' || value === null) return null
   const out: Record<string, unknown> = {}
-  for (const [name, shape] of Object.entries(members)) {
-    const member = (value as Record<string, unknown>)[name]
-    if (member === undefined || name === 'GrantTokens' || isSecret(shape)) continue
-    const recorded = shape.type === 'structure' ? recordable(shape.members, member) : member
-    out[(name[0] ?? '').toLowerCase() + name.slice(1)] = recorded
+  let empty = true
+  for (const { name, recordedAs, shape } of planOf(members)) {
+    const member = recordable(shape, (value as Record<string, unknown>)[name])
+    if (member === undefined) continue
+    out[recordedAs] = member
+    empty = false
   }
-  return Object.keys(out).length > 0 ? out : null
+  return empty ? null : out
+}
+
+/** undefined for what must not be recorded, at whatever depth. */
+function recordable(shape: Shape, value: unknown): unknown {
+  if (value === undefined || isSecret(shape)) return undefined
+  if (shape.type === 'structure') return recordableMembers(shape.members, value)
+  if (shape.type === 'list') return (value as readonly unknown[]).map(item => recordable(shape.of, item)).filter(item => item !== undefined)
+  if (shape.type === 'map') return isSecret(shape.value) ? undefined : value
+  return value
 }
 
 function isSecret(shape: Shape): boolean {

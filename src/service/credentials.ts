@@ -36,12 +36,15 @@ export class AccessKeys {
   }
 
   async #load(accessKeyId: string): Promise<Credential | undefined> {
+    const generation = this.#generation
     const accessKey = await this.#store.credentials.get(accessKeyId)
     if (!accessKey?.active) return undefined
     const root = rootMaterial('seal', accessKey.secret.rootVersion)
     const secret = await this.#hsm.open(root, accessKey.secret, secretContext(accessKey))
     const { principalArn: arn, accountId, administrator } = accessKey
     const credential = { caller: { arn, accountId, accessKeyId, administrator }, secret }
+    // What was read before another process's write must not be remembered after it.
+    if (generation !== this.#generation) return credential
     const [oldest] = this.#cache.keys()
     if (this.#cache.size >= cachedMax && oldest !== undefined) this.#cache.delete(oldest)
     this.#cache.set(accessKeyId, credential)

@@ -85,7 +85,9 @@ function sourceNeed(ref: string | undefined, bytes: Uint8Array | undefined, acti
   return { ...need, ref: blob.keyId, otherwise: invalidCiphertext }
 }
 
-async function open(key: UsableKey, bytes: Uint8Array | undefined, context: Readonly<Record<string, string>> | undefined, services: Services) {
+async function open(
+  key: UsableKey, bytes: Uint8Array | undefined, context: Readonly<Record<string, string>> | undefined, services: Services,
+) {
   const blob = decodeCiphertextBlob(bytes ?? new Uint8Array())
   if (!blob) throw invalidCiphertext()
   if (blob.keyId !== key.key.keyId) throw await otherKey(blob, key, services)

@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.js'
-import type { Hsm } from '../ports/hsm.js'
+import { HsmError, type Hsm } from '../ports/hsm.js'
+import { IntegrityError } from '../ports/keys.js'
 import type { Installation, Store } from '../ports/store.js'
 import { newAccessKey } from './credentials.js'
 import { firstRoots, makeMissingRoots, missingRoots } from './roots.js'
@@ -27,7 +28,7 @@ export class InstallationError extends Error {
  */
 export async function installation(options: FirstStartOptions): Promise<Installation> {
   const { hsm, store, accountId } = options
-  const stored = await store.instance.get()
+  const stored = await storedInstallation(store)
   if (!stored) return install(options)
   if (accountId !== undefined && accountId !== stored.accountId) {
     throw new InstallationError(`the account id was fixed as ${stored.accountId} at first start and cannot become ${accountId}`)
@@ -38,6 +39,18 @@ export async function installation(options: FirstStartOptions): Promise<Installa
       + 'this is not the token that the database was made with')
   }
   return stored
+}
+
+/** The row carries a MAC of `root/mac`, so another token shows here first. */
+async function storedInstallation({ instance }: Store): Promise<Installation | undefined> {
+  try {
+    return await instance.get()
+  } catch (error) {
+    const missing = error instanceof HsmError && error.kind === 'missing'
+    if (!missing && !(error instanceof IntegrityError)) throw error
+    throw new InstallationError('the HSM token cannot vouch for the database: this is not the token that the database was made with, '
+      + 'or the database was changed by somebody else', { cause: error })
+  }
 }
 
 async function install({ hsm, store, clock, accountId, handOver }: FirstStartOptions): Promise<Installation> {

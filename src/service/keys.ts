@@ -90,7 +90,8 @@ export const scheduleKeyDeletion = onKey(api.scheduleKeyDeletion, {
   key: input => input.KeyId,
   check({ PendingWindowInDays: days }) {
     if (days < pendingWindowDays.min || days > pendingWindowDays.max) {
-      throw new KmsError('ValidationException', `PendingWindowInDays must be between ${pendingWindowDays.min} and ${pendingWindowDays.max}.`)
+      const { min, max } = pendingWindowDays
+      throw new KmsError('ValidationException', `PendingWindowInDays must be between ${min} and ${max}.`)
     }
   },
   async run({ key, input }, services) {

@@ -1,6 +1,6 @@
 import type { Contract, Input, Output } from '../api/shape.js'
 import type { Caller } from '../domain/caller.js'
-import { KmsError } from '../domain/errors.js'
+import type { KmsError } from '../domain/errors.js'
 import type { Scope } from '../domain/key-ref.js'
 import type { StateRule, UsableKey } from '../domain/key-state.js'
 import type { Services } from './services.js'
@@ -25,7 +25,7 @@ export interface Call<I = unknown> {
   readonly input: I
   readonly keys: readonly UsableKey[]
   /** Tells the audit log which backing key did the work. */
-  used(keyArn: string, version: number, keyMaterialId: string): void
+  readonly used: (keyArn: string, version: number, keyMaterialId: string) => void
 }
 
 /** One operation of the API, as `perform` runs it. */

@@ -86,10 +86,9 @@ async function findKey(need: KeyNeed, caller: Caller, scope: Scope, services: Se
   const keyId = ref.kind === 'key' ? ref.keyId : await aliasTarget(ref, caller, need, scope, services)
   const view = await services.directory.key(scope.region, keyId)
   if (view && isVisible(view.key.state)) return view
-  if (need.otherwise) throw need.otherwise()
   // Inside the account a missing key may be named, but only to who may call the action at all.
   authorise(caller, need.action, keyArn(scope, keyId))
-  throw notFound({ arn: keyArn(scope, keyId) })
+  throw need.otherwise?.() ?? notFound({ arn: keyArn(scope, keyId) })
 }
 
 async function aliasTarget(
@@ -110,7 +109,8 @@ function authorise(caller: Caller, action: string, resource: string | undefined)
 
 function foreignKey(caller: Caller, action: string): KmsError {
   return new KmsError('AccessDeniedException', `User: ${caller.arn} is not authorized to perform: ${action} on this resource because the `
-    + 'resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access')
+    + 'resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies '
+    + 'access')
 }
 
 async function runOrRehearse(operation: Operation, call: Call, services: Services): Promise<unknown> {

@@ -10,7 +10,7 @@ export const putKeyPolicy = onKey(api.putKeyPolicy, {
   state: 'read',
   key: input => input.KeyId,
   check(input) {
-    checkName(input.PolicyName)
+    if (input.PolicyName !== onlyName) throw new KmsError('UnsupportedOperationException', 'The only policy name is default')
     checkPolicyDocument(input.Policy)
   },
   async run({ key, input }, services) {
@@ -22,7 +22,10 @@ export const getKeyPolicy = onKey(api.getKeyPolicy, {
   readOnly: true,
   state: 'read',
   key: input => input.KeyId,
-  check: input => checkName(input.PolicyName),
+  check(input) {
+    // The reference of this operation does not list UnsupportedOperationException.
+    if (input.PolicyName !== onlyName) throw new KmsError('NotFoundException', 'No such policy exists')
+  },
   run: async ({ key }) => ({ Policy: key.key.policy, PolicyName: onlyName }),
 })
 
@@ -36,7 +39,3 @@ export const listKeyPolicies = onKey(api.listKeyPolicies, {
     return { PolicyNames: [onlyName], Truncated: false }
   },
 })
-
-function checkName(name: string | undefined): void {
-  if (name !== undefined && name !== onlyName) throw new KmsError('UnsupportedOperationException', 'The only policy name is default')
-}

@@ -14,7 +14,13 @@ export interface Reconciled { readonly undone: number }
  */
 export async function reconcile(services: Services, owner: string, alone: boolean): Promise<Reconciled> {
   let undone = 0
-  for (const name of await services.store.keys.unsettled(batchMax)) undone += await undoHalfMade(name, services, owner, alone)
+  for (const name of await services.store.keys.unsettled(batchMax)) {
+    // A key that fails does not hold up the others.
+    undone += await undoHalfMade(name, services, owner, alone).catch((error: unknown) => {
+      services.log.error('could not take back what a crash had left half-made', { ...name, error })
+      return 0
+    })
+  }
   if (undone > 0) services.log.info('took back key versions that a crash had left half-made', { undone })
   return { undone }
 }

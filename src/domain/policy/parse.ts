@@ -3,12 +3,16 @@ import { KmsError } from '../errors.js'
 /** KMS developer guide, Quotas: key policy document size. */
 export const policyBytesMax = 32_768
 
+const invalidPrincipals = 'Policy contains a statement with one or more invalid principals.'
+const scalarTypes = ['string', 'number', 'boolean']
+
 type Json = Readonly<Record<string, unknown>>
 
 const documentMembers = ['Version', 'Id', 'Statement']
 const statementMembers = [
   'Sid', 'Effect', 'Principal', 'NotPrincipal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition',
 ]
+const principalTypes = ['AWS', 'Service', 'Federated', 'CanonicalUser']
 const versions = ['2012-10-17', '2008-10-17']
 
 /**
@@ -40,13 +44,23 @@ function checkStatement(statement: Json): void {
     exactlyOne(statement, pair[0], pair[1])
     strings(statement[pair[0]] ?? statement[pair[1]], pair[0])
   }
-  if (statement.Condition !== undefined) object(statement.Condition, 'Condition must be a JSON object')
+  if (statement.Condition !== undefined) checkCondition(object(statement.Condition, 'Condition must be a JSON object'))
 }
 
 function checkPrincipal(principal: unknown): void {
   if (principal === '*') return
-  for (const value of Object.values(object(principal, 'Policy contains a statement with one or more invalid principals.'))) {
-    strings(value, 'Principal')
+  const types = Object.entries(object(principal, invalidPrincipals))
+  if (types.length === 0 || types.some(([type]) => !principalTypes.includes(type))) malformed(invalidPrincipals)
+  for (const [, value] of types) strings(value, 'Principal')
+}
+
+/** Operators, in each keys, and for each key a value or a list of values. Which operators there are is not looked at. */
+function checkCondition(condition: Json): void {
+  for (const keys of Object.values(condition)) {
+    for (const values of Object.values(object(keys, 'A condition operator must be a JSON object'))) {
+      const list: readonly unknown[] = Array.isArray(values) ? values : [values]
+      if (!list.every(value => scalarTypes.includes(typeof value))) malformed('A condition value must be a string, a number or a boolean')
+    }
   }
 }
 
