@@ -1,0 +1,127 @@
+import { fork, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { CreateKeyCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms'
+import { readCredentialsFile } from '../../src/adapters/credentials-file.js'
+import { findSoftHsm } from '../../src/adapters/pkcs11/softhsm-token.js'
+import type { BaselinePorts } from './baseline-servers.js'
+import type { LoadOrder, LoadResult } from './load.js'
+import type { RawResult } from './raw-seal.js'
+import { report, type Figures } from './report.js'
+import { signedRequest, type Signing } from './sign.js'
+
+/**
+ * Measures one server process side by side with what it stands on: bare node:http, Express, and raw PKCS#11, in one run, the rounds
+ * interleaved, medians reported. BENCH_ROUNDS and BENCH_SECONDS (per measurement) change its length.
+ */
+const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
+const durationMs = Number(process.env.BENCH_SECONDS ?? 2) * 1000
+const connections = 32
+const signedRequestsEach = 500
+const context = { purpose: 'bench', tenant: 'a-tenant-of-ordinary-length' }
+const children: ChildProcess[] = []
+const here = fileURLToPath(new URL('.', import.meta.url))
+const dataDir = mkdtempSync(join(tmpdir(), 'claviger-bench-'))
+
+try {
+  await bench()
+} finally {
+  for (const child of children) child.kill('SIGKILL')
+  rmSync(dataDir, { recursive: true, force: true })
+}
+
+async function bench(): Promise<void> {
+  const loader = fork(join(here, 'load.js'))
+  children.push(loader)
+  const ports = await baselinePorts()
+  const signing = await startServer()
+  const softhsm = join(dataDir, 'softhsm')
+  const raw = fork(join(here, 'raw-seal.js'), [findSoftHsm(), 'claviger', join(softhsm, 'pin')], {
+    env: { ...process.env, SOFTHSM2_CONF: join(softhsm, 'softhsm2.conf') },
+  })
+  children.push(raw)
+  await once(raw, 'message')
+
+  const servicePort = Number(signing.host.split(':')[1])
+  const inputs = await operationInputs(signing)
+  const figures: Figures[] = []
+  const load = (port: number, requests: readonly string[], ms = durationMs) =>
+    ask<LoadResult>(loader, { port, requests, connections, durationMs: ms } satisfies LoadOrder)
+  // Signatures are good for five minutes, so they are made anew in every round.
+  const signed = (operation: keyof typeof inputs) =>
+    Array.from({ length: signedRequestsEach }, () => signedRequest(operation, inputs[operation], signing))
+
+  for (let round = 0; round <= rounds; round++) {
+    // The first round warms everything up and is not counted.
+    const ms = round === 0 ? Math.min(durationMs, 1000) : durationMs
+    const requests = signed('GenerateDataKey')
+    const measured: Figures = {
+      bareHttp: await load(ports.bareHttp, requests, ms),
+      plainExpress: await load(ports.plainExpress, requests, ms),
+      sharedExpress: await load(ports.sharedExpress, requests, ms),
+      ownHttp: await load(ports.ownHttp, requests, ms),
+      raw: await ask<RawResult>(raw, { durationMs: ms }),
+      generateDataKey: await load(servicePort, signed('GenerateDataKey'), ms),
+      encrypt: await load(servicePort, signed('Encrypt'), ms),
+      decrypt: await load(servicePort, signed('Decrypt'), ms),
+    }
+    if (round > 0) figures.push(measured)
+  }
+  report(figures, { rounds, durationMs, connections })
+}
+
+async function baselinePorts(): Promise<BaselinePorts> {
+  const child = fork(join(here, 'baseline-servers.js'))
+  children.push(child)
+  const [ports] = await once(child, 'message') as [BaselinePorts]
+  return ports
+}
+
+/** The real program on an embedded token of its own, signatures and audit on, as a user would run it. */
+async function startServer(): Promise<Signing> {
+  const child = spawn(process.execPath, [join(here, '../../src/cli/main.js'), 'server'], {
+    env: { ...process.env, CLAVIGER_DATA_DIR: dataDir, CLAVIGER_LISTEN: '127.0.0.1:0', CLAVIGER_CONFIG: '' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  children.push(child)
+  await new Promise<void>((resolve, reject) => {
+    let text = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      if (text.includes('listening')) resolve()
+    })
+    child.stderr.on('data', (chunk: Buffer) => text += chunk.toString())
+    child.once('exit', () => reject(new Error(`the server did not start: ${text}`)))
+  })
+  const file = join(dataDir, 'admin.env')
+  const admin = existsSync(file) ? readCredentialsFile(file) : undefined
+  return {
+    host: new URL(admin?.AWS_ENDPOINT_URL_KMS ?? '').host,
+    region: admin?.AWS_REGION ?? '',
+    accessKeyId: admin?.AWS_ACCESS_KEY_ID ?? '',
+    secret: admin?.AWS_SECRET_ACCESS_KEY ?? '',
+  }
+}
+
+async function operationInputs({ host, region, accessKeyId, secret }: Signing) {
+  const client = new KMSClient({ endpoint: `http://${host}`, region, credentials: { accessKeyId, secretAccessKey: secret } })
+  const { KeyMetadata } = await client.send(new CreateKeyCommand({}))
+  const KeyId = KeyMetadata?.KeyId
+  const { CiphertextBlob } = await client.send(new EncryptCommand({ KeyId, Plaintext: Buffer.alloc(32, 1), EncryptionContext: context }))
+  client.destroy()
+  return {
+    GenerateDataKey: { KeyId, KeySpec: 'AES_256', EncryptionContext: context },
+    Encrypt: { KeyId, Plaintext: Buffer.alloc(32, 1).toString('base64'), EncryptionContext: context },
+    Decrypt: { CiphertextBlob: Buffer.from(CiphertextBlob ?? []).toString('base64'), EncryptionContext: context },
+  }
+}
+
+async function ask<T>(child: ChildProcess, order: object): Promise<T> {
+  child.send(order)
+  const [answer] = await once(child, 'message') as [{ result?: T, error?: string }]
+  if (answer.result === undefined) throw new Error(answer.error)
+  return answer.result
+}
