@@ -66,7 +66,8 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   mkdirSync(config.dataDir, { recursive: true, mode: ownerOnlyDirectory })
   const lock = lockDirectory(config.dataDir)
   opened.push(async () => lock.release())
-  const hsm = opened.add(await openHsm(await pkcs11Config(config), log))
+  // Nobody but the server of this data directory writes to its embedded token.
+  const hsm = opened.add(await openHsm({ ...await pkcs11Config(config), alone: config.hsm === undefined }, log))
   const store = opened.add(await openSqlite({ file: databaseFile(config), authenticator: rowAuthenticator(hsm, firstRoots.mac) }))
   const credentialsFile = join(config.dataDir, 'admin.env')
   const installed = await installation({
@@ -126,7 +127,10 @@ function servicesOf({ config, hsm, store, audit, clock, log, owner, installed }:
 async function startJobs(services: Services, { jobs: { intervalMs } }: Config, owner: string, opened: Opened): Promise<Server['jobs']> {
   const { log } = services
   const jobs = {
-    reconcile: every(intervalMs, 'reconcile', async () => void await reconcile(services, owner, true), log),
+    reconcile: every(intervalMs, 'reconcile', async () => {
+      // One batch after the other, until one finds nothing that it can take back.
+      while ((await reconcile(services, owner, true)).undone > 0);
+    }, log),
     rotateDueKeys: every(intervalMs, 'rotate due keys', async () => void await rotateDueKeys(services, owner), log),
     deleteExpiredKeys: every(intervalMs, 'delete expired keys', async () => void await deleteExpiredKeys(services, owner), log),
   }

@@ -19,9 +19,11 @@ export async function auditVerify({ directory, publicKey, ...options }: VerifyOp
     ...result.findingsLeftOut > 0 ? [`and ${result.findingsLeftOut} more`] : [],
     ...result.keys.map(({ rootVersion, fingerprint, from }) =>
       `key ${rootVersion} ${from === 'directory' ? '(as found beside the log) ' : ''}SHA-256 ${fingerprint}`),
-    ...result.chains.filter(({ uncovered }) => uncovered > 0).map(({ chain, uncovered }) =>
-      `chain ${chain}: the last ${uncovered} records are not covered by a checkpoint yet`),
-    `${result.ok ? 'verified' : 'NOT VERIFIED'}: ${result.records} records, ${result.checkpoints} checkpoints, ${result.chains.length} chains`,
+    // Its end could have been cut off without a trace, if no checkpoint kept elsewhere has seen it.
+    ...result.chains.filter(({ closed }) => !closed).map(({ chain, records, uncovered }) =>
+      `chain ${chain}: not closed (still running, or it crashed); ${uncovered} of ${records} records are behind the last checkpoint`),
+    `${result.ok ? 'verified' : 'NOT VERIFIED'}: `
+      + `${result.records} records, ${result.checkpoints} checkpoints, ${result.chains.length} chains`,
   ])
   if (!result.ok) process.exitCode = exitCodes.bad
 }

@@ -12,6 +12,7 @@ interface ProbeOptions extends OutputOptions {
 
 type Slot = ProbeReport['slots'][number]
 type Token = Extract<NonNullable<Slot['token']>, { label: string }>
+type Limit = Token['limits'][keyof Token['limits']]
 
 /** Says what an HSM is and whether it would do. Exit code 1 when a token cannot be used or its self-test failed. */
 export async function hsmProbe(options: ProbeOptions): Promise<void> {
@@ -21,7 +22,7 @@ export async function hsmProbe(options: ProbeOptions): Promise<void> {
 }
 
 async function target({ module, token, pinFile, config }: ProbeOptions): Promise<ProbeTarget> {
-  if (module === undefined) return pkcs11Config(readConfig(config === undefined ? process.env : { ...process.env, CLAVIGER_CONFIG: config }))
+  if (module === undefined) return pkcs11Config(readConfig({ ...process.env, ...config !== undefined && { CLAVIGER_CONFIG: config } }))
   return { module, ...token !== undefined && { tokenLabel: token }, ...pinFile !== undefined && { pinFile } }
 }
 
@@ -42,7 +43,7 @@ function details(token: Token): readonly string[] {
     `profile: ${token.profile ?? 'none matches this token'}`,
     `suites: ${names(token.suites, true) || 'none: the token lacks what sealing needs'}`,
     `root objects: ${token.roots ? 'can be kept here' : 'cannot all be kept here, so the service would not start'}`,
-    `limits: ${Object.entries(token.limits).map(([name, limit]) => `${name} ${limitText(limit)}`).join(', ')}`,
+    `limits: ${Object.entries<Limit>({ ...token.limits }).map(([name, limit]) => `${name} ${limitText(limit)}`).join(', ')}`,
     `operations the token can carry: ${names(token.operations, true)}`,
     `operations it cannot: ${names(token.operations, false) || 'none'}`,
     `mechanisms: ${token.mechanisms.map(({ type, name }) => name ?? type).join(' ')}`,
@@ -53,7 +54,7 @@ function names(offers: Readonly<Record<string, boolean>>, offered: boolean): str
   return Object.entries(offers).filter(([, each]) => each === offered).map(([name]) => name).join(', ')
 }
 
-function limitText(limit: Token['limits'][keyof Token['limits']]): string {
+function limitText(limit: Limit): string {
   if (limit === null) return 'not told'
   return typeof limit === 'object' ? `${limit.min}-${limit.max}` : String(limit)
 }

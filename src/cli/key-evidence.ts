@@ -19,16 +19,16 @@ interface VersionEvidence {
 export async function keyEvidence(keyId: string, options: OutputOptions & { region?: string }): Promise<void> {
   const config = readConfig()
   const region = options.region ?? config.regions[0] ?? ''
-  const { hsm, store, close } = await openForReading(config, logOf({ ...config, log: { ...config.log, level: 'error' } }))
+  const reading = await openForReading(config, logOf({ ...config, log: { ...config.log, level: 'error' } }))
   try {
-    const view = await store.keys.get(region, keyId)
+    const view = await reading.store.keys.get(region, keyId)
     if (!view) throw new Error(`there is no key ${keyId} in ${region}`)
     const versions: VersionEvidence[] = []
-    for (const version of [...view.versions.values()].sort((a, b) => a.version - b.version)) versions.push(await read(version, hsm))
+    for (const version of [...view.versions.values()].sort((a, b) => a.version - b.version)) versions.push(await read(version, reading.hsm))
     print(options, { keyId, region, arn: view.key.arn, versions }, () => [view.key.arn, ...versions.flatMap(lines)])
     if (versions.some(({ state, now }) => state === 'ready' && !now)) process.exitCode = exitCodes.bad
   } finally {
-    await close()
+    await reading.close()
   }
 }
 

@@ -40,6 +40,8 @@ export async function rotateKey(keyId: string, options: OutputOptions): Promise<
 
 /** The SDK is loaded only here: it would double the start-up time of every other command. */
 async function connect(): Promise<{ client: Sdk.KMSClient, sdk: typeof Sdk }> {
+  // On Node 20 the SDK would tell our user to upgrade ours; the lock file pins a version that supports it.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   const sdk = await import('@aws-sdk/client-kms')
   const { AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL } = process.env
   // Without an endpoint the SDK would call AWS itself, with whatever account the shell happens to be set up for.

@@ -35,8 +35,8 @@ export interface ChainSummary {
   /** Sequence number of the last record. */
   readonly sequence: number
   /**
-   * The last record that a good checkpoint or the start of a later chain vouches for, before the first finding; where it stands.
-   * Records behind it could have been cut off or rewritten without leaving a trace.
+   * The last record that a good checkpoint or the start of a later chain vouches for, before the first finding; the line that
+   * showed it. Records behind it could have been cut off or rewritten without leaving a trace.
    */
   readonly verified: { readonly sequence: number, readonly file: string, readonly line: number }
   /** Records behind `verified`. */

@@ -5,6 +5,7 @@ import type { Log } from '../../ports/log.js'
 import { Connection } from './connection.js'
 import { Driver } from './driver.js'
 import { acquireToken, type Pkcs11Config } from './token.js'
+import { removeUnfinished } from './unfinished.js'
 
 export type { Pkcs11Config } from './token.js'
 
@@ -15,7 +16,9 @@ export type { Pkcs11Config } from './token.js'
 export async function openHsm(config: Pkcs11Config, log: Log): Promise<Hsm> {
   const token = acquireToken(config, log)
   try {
-    return new InlineHsm(new Driver(new Connection(token, log), config.verifySeals), token.profile.suite)
+    const connection = new Connection(token, log)
+    if (config.alone && token.profile.leavesUnfinished) removeUnfinished(connection)
+    return new InlineHsm(new Driver(connection, config.verifySeals), token.profile.suite)
   } catch (error) {
     token.release()
     throw error

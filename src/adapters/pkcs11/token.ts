@@ -18,6 +18,8 @@ export interface Pkcs11Config {
   readonly profile?: string
   /** Put into the environment before the library is initialised. */
   readonly environment?: Environment
+  /** No other process uses the token, so that what is unfinished in it was left by a crash and may be removed. */
+  readonly alone?: boolean
   /** Open every seal once in the HSM and compare, before it is given out. */
   readonly verifySeals: boolean
 }

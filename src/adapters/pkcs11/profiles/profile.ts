@@ -29,6 +29,8 @@ export interface Profile {
   readonly allowedMechanisms: boolean
   /** Attributes of the evidence that this vendor cannot show; any other must be readable and right. */
   readonly unreadable: readonly AttributeName[]
+  /** Makes an object in several steps, of which a crash can leave the first ones behind. */
+  readonly leavesUnfinished: boolean
   readonly returnValues: {
     /** From C_Decrypt: the ciphertext does not verify. Wrong here, and a client's bad bytes become our fault. */
     readonly ciphertextInvalid: readonly number[]

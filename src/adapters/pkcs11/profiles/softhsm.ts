@@ -21,6 +21,7 @@ export const softhsm: Profile = {
   },
   allowedMechanisms: true,
   unreadable: [],
+  leavesUnfinished: true,
   returnValues: {
     // 2.6 answers GENERAL_ERROR to a wrong key, tag or additional data; 2.7 the two proper codes.
     ciphertextInvalid: [pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_ENCRYPTED_DATA_INVALID, pkcs11.CKR_ENCRYPTED_DATA_LEN_RANGE],
