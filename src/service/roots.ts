@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
-import { rootMaterial, type Material, type RootName } from '../domain/material.js'
-import type { Hsm } from '../ports/hsm.js'
+import { materialOwner, rootMaterial, type Material, type RootName } from '../domain/material.js'
+import { HsmError, type Hsm } from '../ports/hsm.js'
 import type { RowAuthenticator } from '../ports/row-authenticator.js'
 
 export type RootVersions = Readonly<Record<RootName, number>>
@@ -15,8 +15,24 @@ const macBytes = 32
 export async function makeMissingRoots(hsm: Hsm, roots: RootVersions): Promise<void> {
   for (const name of rootNames) {
     const material = rootMaterial(name, roots[name])
-    if (!await hsm.find(material)) await hsm.createMaterial(material)
+    if (!await isWhole(hsm, material)) await hsm.createMaterial(material)
   }
+}
+
+/** What a crash in an earlier first start left half-made is taken away. A token that holds backing keys is not at its first start. */
+async function isWhole(hsm: Hsm, material: Material): Promise<boolean> {
+  try {
+    return await hsm.find(material) !== undefined
+  } catch (error) {
+    if (!(error instanceof HsmError) || error.kind !== 'evidence' || await holdsBackingKeys(hsm)) throw error
+    await hsm.destroyMaterial(material)
+    return false
+  }
+}
+
+async function holdsBackingKeys(hsm: Hsm): Promise<boolean> {
+  const labels = await hsm.list()
+  return labels.some(({ label }) => materialOwner(label)?.kind === 'backing-key')
 }
 
 /** The root objects that are not in the token: with a database that is not empty, it is the wrong token or the wrong database. */

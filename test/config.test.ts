@@ -1,0 +1,243 @@
+import { writeFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { expect } from 'chai'
+import { ConfigError, readConfig, type Config } from '../src/config.js'
+import { removeDirectory, temporaryDirectory } from './support/server.js'
+
+describe('configuration', () => {
+  let directory: string
+  beforeEach(() => { directory = temporaryDirectory() })
+  afterEach(() => removeDirectory(directory))
+
+  function inFile(settings: unknown): { readonly CLAVIGER_CONFIG: string } {
+    const file = join(directory, 'claviger.yaml')
+    // JSON is YAML, too.
+    writeFileSync(file, typeof settings === 'string' ? settings : JSON.stringify(settings))
+    return { CLAVIGER_CONFIG: file }
+  }
+
+  const read = (settings: unknown, environment: Readonly<Record<string, string>> = {}): Config =>
+    readConfig({ ...inFile(settings), ...environment })
+
+  function faultsOf(settings: unknown, environment: Readonly<Record<string, string>> = {}): readonly string[] {
+    try {
+      read(settings, environment)
+    } catch (error) {
+      if (error instanceof ConfigError) return error.faults
+      throw error
+    }
+    return []
+  }
+
+  const defaults: Config = {
+    dataDir: resolve('data'),
+    listen: { host: '127.0.0.1', port: 8080 },
+    tls: undefined,
+    accountId: undefined,
+    regions: ['us-east-1'],
+    hsm: undefined,
+    limits: { bodyBytesMax: 524_288, inFlightMax: 1_024, connectionsMax: 10_000 },
+    kms: { onDemandRotationsMax: 25, sealsPerVersionMax: 4_294_967_296, verifySeals: true },
+    jobs: { intervalMs: 60_000 },
+    audit: { directory: resolve('data/audit'), segmentBytesMax: 67_108_864 },
+    log: { level: 'info', format: 'auto' },
+  }
+
+  it('has a default for everything', () => {
+    expect(readConfig({})).to.deep.equal(defaults)
+    expect(read('')).to.deep.equal(defaults)
+    expect(read({})).to.deep.equal(defaults)
+  })
+
+  it('takes every setting from the file', () => {
+    expect(read({
+      dataDir: '/data', listen: '[::1]:9443', tls: { certificate: '/c.pem', key: '/k.pem' }, accountId: '000000000001',
+      regions: ['eu-central-1', 'onprem-1'],
+      hsm: {
+        module: '/m.so', tokenLabel: 'token', pinFile: '/pin', profile: 'luna', environment: { A: 'b' }, verifySeals: false,
+      },
+      limits: { bodyBytes: 16_384, inFlight: 1, connections: 2 },
+      kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000 },
+      jobs: { intervalSeconds: 5 },
+      audit: { directory: '/audit', segmentBytes: 65_536 },
+      log: { level: 'debug', format: 'json' },
+    })).to.deep.equal({
+      dataDir: '/data', listen: { host: '::1', port: 9443 }, tls: { certificate: '/c.pem', key: '/k.pem' }, accountId: '000000000001',
+      regions: ['eu-central-1', 'onprem-1'],
+      hsm: {
+        module: '/m.so', tokenLabel: 'token', tokenSerial: undefined, pinFile: '/pin', profile: 'luna', environment: { A: 'b' },
+      },
+      limits: { bodyBytesMax: 16_384, inFlightMax: 1, connectionsMax: 2 },
+      kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000, verifySeals: false },
+      jobs: { intervalMs: 5_000 },
+      audit: { directory: '/audit', segmentBytesMax: 65_536 },
+      log: { level: 'debug', format: 'json' },
+    })
+  })
+
+  it('takes what the environment says over what the file says', () => {
+    const config = read(
+      { dataDir: 'a', listen: '127.0.0.1:1', accountId: '111122223333', regions: ['a-1'], tls: { certificate: 'a', key: 'b' } },
+      {
+        CLAVIGER_DATA_DIR: '/data', CLAVIGER_LISTEN: '0.0.0.0:2', CLAVIGER_ACCOUNT_ID: '444455556666', CLAVIGER_REGIONS: 'b-1, c-1',
+        CLAVIGER_TLS_CERTIFICATE: '/c.pem', CLAVIGER_TLS_KEY: '/k.pem',
+      },
+    )
+    expect(config).to.deep.include({
+      dataDir: '/data', listen: { host: '0.0.0.0', port: 2 }, accountId: '444455556666', regions: ['b-1', 'c-1'],
+      tls: { certificate: '/c.pem', key: '/k.pem' },
+    })
+  })
+
+  it('takes an empty variable for one that is not set', () => {
+    const empty = { CLAVIGER_DATA_DIR: '', CLAVIGER_LISTEN: '', CLAVIGER_ACCOUNT_ID: '', CLAVIGER_REGIONS: '', CLAVIGER_CONFIG: '' }
+    expect(readConfig(empty)).to.deep.equal(defaults)
+    expect(read({ accountId: '111122223333' }, { CLAVIGER_ACCOUNT_ID: '' }).accountId).to.equal('111122223333')
+  })
+
+  it('takes an empty section for one that is not there', () => {
+    expect(read('limits:\nkms:\nhsm:\n')).to.deep.equal(defaults)
+  })
+
+  it('is frozen, to its leaves', () => {
+    const config = read({ hsm: { module: '/m.so', tokenLabel: 'a', pinFile: '/pin', environment: { A: 'b' } } })
+    const frozen = (value: unknown): boolean => typeof value !== 'object' || value === null
+      || (Object.isFrozen(value) && Object.values(value).every(frozen))
+    expect(frozen(config)).to.equal(true)
+  })
+
+  describe('paths', () => {
+    it('in the file are relative to the file', () => {
+      const config = read({
+        dataDir: 'd', tls: { certificate: '../c.pem', key: './k.pem' }, audit: { directory: 'a' },
+        hsm: { module: 'lib/m.so', tokenSerial: '1', pinFile: 'pin' },
+      })
+      expect(config.dataDir).to.equal(join(directory, 'd'))
+      expect(config.tls).to.deep.equal({ certificate: resolve(directory, '../c.pem'), key: join(directory, 'k.pem') })
+      expect(config.audit.directory).to.equal(join(directory, 'a'))
+      expect(config.hsm).to.include({ module: join(directory, 'lib/m.so'), pinFile: join(directory, 'pin') })
+    })
+
+    it('in the environment are relative to the working directory', () => {
+      const { CLAVIGER_CONFIG } = inFile({ log: { level: 'warn' } })
+      const config = readConfig({
+        CLAVIGER_CONFIG: relative('.', CLAVIGER_CONFIG),
+        CLAVIGER_DATA_DIR: 'd', CLAVIGER_TLS_CERTIFICATE: 'c.pem', CLAVIGER_TLS_KEY: 'k.pem',
+      })
+      expect(config.dataDir).to.equal(resolve('d'))
+      expect(config.tls).to.deep.equal({ certificate: resolve('c.pem'), key: resolve('k.pem') })
+      expect(config.log.level).to.equal('warn')
+    })
+
+    it('of the audit log are below the data directory unless said otherwise', () => {
+      expect(readConfig({ CLAVIGER_DATA_DIR: '/d' }).audit.directory).to.equal('/d/audit')
+    })
+  })
+
+  describe('listener', () => {
+    for (const [text, listen] of [
+      ['127.0.0.1:0', { host: '127.0.0.1', port: 0 }],
+      ['127.5.5.5:65535', { host: '127.5.5.5', port: 65_535 }],
+      ['localhost:8080', { host: 'localhost', port: 8080 }],
+      ['[::1]:8080', { host: '::1', port: 8080 }],
+    ] as const) {
+      it(`may be ${text}`, () => {
+        expect(read({ listen: text }).listen).to.deep.equal(listen)
+      })
+    }
+
+    for (const host of ['0.0.0.0', '[::]', '192.0.2.1', 'example.com', '127.0.0.1.example.com', '127.1', 'localhost.example.com']) {
+      it(`on ${host} is refused without TLS, and taken with it`, () => {
+        const [fault] = faultsOf({ listen: `${host}:8080` })
+        expect(fault).to.match(/needs TLS/)
+        const config = read({ listen: `${host}:8080`, tls: { certificate: 'c', key: 'k' } })
+        expect(config.listen.port).to.equal(8080)
+      })
+    }
+
+    for (const text of ['8080', ':8080', '127.0.0.1', '127.0.0.1:', '127.0.0.1:65536', '127.0.0.1:-1', '::1:8080', 'http://a:80', 'a:b', ' ']) {
+      it(`must not be ${JSON.stringify(text)}`, () => {
+        expect(faultsOf({ listen: text })).to.deep.equal([`listen must be host:port, not "${text}"`])
+      })
+    }
+
+    it('needs certificate and key together', () => {
+      expect(faultsOf({ tls: { certificate: 'c' } })).to.deep.equal(['tls needs both certificate and key'])
+      expect(faultsOf({ tls: { key: 'k' } })).to.deep.equal(['tls needs both certificate and key'])
+    })
+  })
+
+  describe('a fault', () => {
+    for (const [what, settings, fault] of [
+      ['an account id of 11 digits', { accountId: '11112222333' }, 'accountId must be 12 digits (in YAML within quotes)'],
+      ['an account id that YAML takes for a number', 'accountId: 111122223333', 'accountId must be a text'],
+      ['a name that no Region has', { regions: ['us_east_1'] }, '"us_east_1" is not the name of a region'],
+      ['a Region named twice', { regions: ['a-1', 'a-1'] }, 'regions names one region twice'],
+      ['no Region', { regions: [] }, 'regions must name at least one region'],
+      ['Regions in one text', { regions: 'a-1,b-1' }, 'regions must be a list of texts'],
+      ['a body too small', { limits: { bodyBytes: 1 } }, 'limits.bodyBytes must be a whole number from 16384 to 16777216'],
+      ['a number that is not whole', { limits: { inFlight: 1.5 } }, 'limits.inFlight must be a whole number from 1 to 100000'],
+      ['a number in quotes', { limits: { connections: '1' } }, 'limits.connections must be a whole number from 1 to 1000000'],
+      ['a negative count', { kms: { onDemandRotationsMax: -1 } }, 'kms.onDemandRotationsMax must be a whole number from 0 to 10000'],
+      ['more seals than SP 800-38D allows', { kms: { sealsPerVersionMax: 2 ** 32 + 1 } },
+        'kms.sealsPerVersionMax must be a whole number from 1 to 4294967296'],
+      ['no seal at all', { kms: { sealsPerVersionMax: 0 } }, 'kms.sealsPerVersionMax must be a whole number from 1 to 4294967296'],
+      ['a job without a pause', { jobs: { intervalSeconds: 0 } }, 'jobs.intervalSeconds must be a whole number from 1 to 86400'],
+      ['tiny segments', { audit: { segmentBytes: 1 } }, 'audit.segmentBytes must be a whole number from 65536 to 2147483648'],
+      ['an unknown level', { log: { level: 'trace' } }, 'log.level must be one of error, warn, info, debug'],
+      ['an unknown format', { log: { format: 'xml' } }, 'log.format must be one of json, readable, auto'],
+      ['a yes that is a text', { hsm: { verifySeals: 'yes' } }, 'hsm.verifySeals must be true or false'],
+      ['an empty path', { dataDir: '' }, 'dataDir must be a text'],
+      ['an environment that is a list', { hsm: { environment: ['a'] } }, 'hsm.environment must be a map of texts'],
+      ['a section that is a text', { limits: 'large' }, 'limits must be a map of settings'],
+      ['a section that is a list', { kms: [{ sealsPerVersionMax: 1 }] }, 'kms must be a map of settings'],
+      ['a file that is a text', 'claviger', 'the file must be a map of settings'],
+      ['a file that is a list', '- listen', 'the file must be a map of settings'],
+      ['an unknown setting', { color: 'blue' }, 'there is no setting color'],
+      ['an unknown setting in a section', { limits: { bodyBites: 1 } }, 'there is no setting limits.bodyBites'],
+      ['an unknown section', { tsl: { key: 'k' } }, 'there is no setting tsl'],
+      ['a setting that only looks known', { dataDi: 'a' }, 'there is no setting dataDi'],
+    ] as const) {
+      it(`is ${what}`, () => {
+        expect(faultsOf(settings)).to.deep.equal([fault])
+      })
+    }
+
+    for (const [what, settings, fault] of [
+      ['without a module', { tokenLabel: 'a', pinFile: 'b' }, 'hsm.module is missing'],
+      ['without a module but with a profile', { profile: 'luna' }, 'hsm.module is missing'],
+      ['without a module but with an environment', { environment: { A: 'b' } }, 'hsm.module is missing'],
+      ['without a PIN', { module: 'a', tokenLabel: 'b' }, 'hsm.pinFile is missing: the path of a file that holds the PIN'],
+      ['without a token', { module: 'a', pinFile: 'b' }, 'hsm needs exactly one of tokenLabel and tokenSerial'],
+      ['with a token named twice', { module: 'a', pinFile: 'b', tokenLabel: 'c', tokenSerial: 'd' },
+        'hsm needs exactly one of tokenLabel and tokenSerial'],
+    ] as const) {
+      it(`is an HSM ${what}`, () => {
+        expect(faultsOf({ hsm: settings })).to.deep.equal([fault])
+      })
+    }
+
+    it('is a file that is not there, or not YAML', () => {
+      expect(() => readConfig({ CLAVIGER_CONFIG: join(directory, 'none.yaml') })).to.throw(ConfigError, 'none.yaml')
+      expect(() => read('a: [')).to.throw(ConfigError, 'claviger.yaml')
+    })
+
+    it('does not hide another: all are listed at once', () => {
+      const faults = faultsOf({
+        listen: '0.0.0.0:80', accountId: 'x', regions: ['A'], hsm: { pinFile: 'p' }, limits: { inFlight: 0 },
+        log: { level: 'loud' }, color: 1,
+      })
+      expect(faults).to.have.length(7)
+      for (const name of ['0.0.0.0', 'accountId', '"A"', 'hsm.module', 'limits.inFlight', 'log.level', 'color']) {
+        expect(faults.some(fault => fault.includes(name)), name).to.equal(true)
+      }
+      expect(() => read({ color: 1, size: 2 })).to.throw(ConfigError, /- there is no setting color\n {2}- there is no setting size/)
+    })
+
+    it('of the environment is told like one of the file', () => {
+      expect(faultsOf({}, { CLAVIGER_LISTEN: '80', CLAVIGER_ACCOUNT_ID: '1', CLAVIGER_REGIONS: 'a-1,' })).to.deep.equal([
+        'listen must be host:port, not "80"', 'accountId must be 12 digits (in YAML within quotes)', '"" is not the name of a region',
+      ])
+    })
+  })
+})

@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { openHsm } from '../../src/adapters/pkcs11/hsm.js'
+import { openSqlite } from '../../src/adapters/sql/sqlite.js'
+import type { Contract, Input, Members, Output } from '../../src/api/shape.js'
+import { createKey } from '../../src/api/keys.js'
+import type { Caller } from '../../src/domain/caller.js'
+import { checkState, type UsableKey } from '../../src/domain/key-state.js'
+import type { KeyView } from '../../src/domain/key.js'
+import type { AuditLog } from '../../src/ports/audit-log.js'
+import type { Clock } from '../../src/ports/clock.js'
+import type { Hsm } from '../../src/ports/hsm.js'
+import type { Store } from '../../src/ports/store.js'
+import { BackingKeys } from '../../src/service/backing-keys.js'
+import { Directory } from '../../src/service/directory.js'
+import type { Operation } from '../../src/service/operation.js'
+import { operations } from '../../src/service/operations.js'
+import { Pages } from '../../src/service/paging.js'
+import { performer } from '../../src/service/perform.js'
+import { firstRoots, makeMissingRoots, rowAuthenticator } from '../../src/service/roots.js'
+import { recordRotation } from '../../src/service/rotate-keys.js'
+import type { Services } from '../../src/service/services.js'
+import { MovedClock } from './clock.js'
+import { RecordedAudit, RecordedLog } from './recorded.js'
+import { removeDirectory, temporaryDirectory } from './server.js'
+import { testToken } from './softhsm.js'
+
+/** The service below its fronts, on a real token and a real database. */
+
+export const region = 'eu-central-1'
+export const accountId = '111122223333'
+export const administrator: Caller = {
+  arn: `arn:aws:iam::${accountId}:user/administrator`, accountId, accessKeyId: 'CVAKADMINISTRATOR000', administrator: true,
+}
+export const nobody: Caller = { ...administrator, arn: `arn:aws:iam::${accountId}:user/nobody`, administrator: false }
+
+/** The SoftHSM token of this test process with root objects in it. Whoever opens it closes it. */
+export async function openTestHsm(): Promise<Hsm> {
+  const hsm = await openHsm(await testToken(), new RecordedLog())
+  await makeMissingRoots(hsm, firstRoots)
+  return hsm
+}
+
+export interface TestStore {
+  readonly store: Store
+  readonly file: string
+  /** Another connection to the same file, as another process would have. Closed with the rest. */
+  second(): Promise<Store>
+  /** Closes, and removes the file. */
+  close(): Promise<void>
+}
+
+export async function openTestStore(hsm: Hsm): Promise<TestStore> {
+  const directory = temporaryDirectory()
+  const file = join(directory, 'claviger.db')
+  const opened: Store[] = []
+  async function open(): Promise<Store> {
+    const store = await openSqlite({ file, authenticator: rowAuthenticator(hsm, firstRoots.mac) })
+    opened.push(store)
+    return store
+  }
+  return {
+    store: await open(),
+    file,
+    second: open,
+    async close() {
+      for (const store of opened) await store.close()
+      removeDirectory(directory)
+    },
+  }
+}
+
+export interface ServicesOptions {
+  readonly hsm: Hsm
+  readonly store: Store
+  readonly clock?: Clock
+  readonly audit?: AuditLog
+  readonly log?: RecordedLog
+  readonly owner?: string
+  readonly sealsPerVersionMax?: number
+  readonly onDemandRotationsMax?: number
+}
+
+/** Wired as in compose.ts. */
+export function servicesOver({
+  hsm, store, clock = new MovedClock(), audit = new RecordedAudit(), log = new RecordedLog(), owner = randomUUID(),
+  sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25,
+}: ServicesOptions): Services {
+  const directory = new Directory(store)
+  return {
+    accountId, hsm, store, directory, audit, clock, log,
+    backingKeys: new BackingKeys({
+      hsm, store, directory, clock, log, owner, sealsPerVersionMax,
+      onSpentRotation: view => recordRotation(view, 'budget', { audit, clock }),
+    }),
+    pages: new Pages(hsm, firstRoots.mac),
+    limits: { onDemandRotationsMax, sealsPerVersionMax },
+  }
+}
+
+type InputOf<C extends Contract> = Partial<Input<C>>
+
+/** Performs an operation as its caller would see it, members that have a default filled in. */
+export async function call<C extends Contract>(
+  services: Services, contract: C, input: NoInfer<InputOf<C>>, caller = administrator,
+): Promise<Output<C>> {
+  const { output } = await performer(services)({ requestId: randomUUID(), sourceIp: '127.0.0.1', userAgent: 'test' }, {
+    authenticate: () => ({ caller, region }),
+    operation: () => operationOf(contract),
+    input: () => ({ ...defaultsOf(contract.input), ...input }),
+  })
+  return output as Output<C>
+}
+
+export function operationOf({ name }: Contract): Operation {
+  const operation = operations.get(name)
+  if (!operation) throw new Error(`${name} is not implemented`)
+  return operation
+}
+
+/** A new key, enabled. */
+export async function newKey(services: Services): Promise<UsableKey> {
+  const { KeyMetadata } = await call(services, createKey, {}) as { KeyMetadata: { KeyId: string } }
+  return keyOf(services, KeyMetadata.KeyId)
+}
+
+/** The key as it is stored now. */
+export async function keyOf({ store }: Services, keyId: string): Promise<UsableKey> {
+  return checkState(await storedKey(store, keyId), 'read')
+}
+
+export async function storedKey(store: Store, keyId: string): Promise<KeyView> {
+  const view = await store.keys.get(region, keyId)
+  if (!view) throw new Error(`there is no key ${keyId}`)
+  return view
+}
+
+function defaultsOf(members: Members): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(members).flatMap(([name, shape]) => 'default' in shape ? [[name, shape.default]] : []))
+}
