@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-files/audit-log.js'
 import { readCredentialsFile, writeCredentialsFile } from './adapters/credentials-file.js'
@@ -23,7 +23,7 @@ import type { Installation, Store } from './ports/store.js'
 import { BackingKeys } from './service/backing-keys.js'
 import { AccessKeys } from './service/credentials.js'
 import { Directory } from './service/directory.js'
-import { installation, type Administrator } from './service/first-start.js'
+import { installation, InstallationError, type Administrator } from './service/first-start.js'
 import { operations } from './service/operations.js'
 import { Pages } from './service/paging.js'
 import { performer } from './service/perform.js'
@@ -67,7 +67,7 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   const lock = lockDirectory(config.dataDir)
   opened.push(async () => lock.release())
   // Nobody but the server of this data directory writes to its embedded token.
-  const hsm = opened.add(await openHsm({ ...await pkcs11Config(config), alone: config.hsm === undefined }, log))
+  const hsm = opened.add(await openHsm({ ...await pkcs11Config(config, 'make'), alone: config.hsm === undefined }, log))
   const store = opened.add(await openSqlite({ file: databaseFile(config), authenticator: rowAuthenticator(hsm, firstRoots.mac) }))
   const credentialsFile = join(config.dataDir, 'admin.env')
   const installed = await installation({
@@ -155,11 +155,17 @@ function httpServer(config: Config, services: Services): HttpServer {
   })
 }
 
-/** The token to use: the configured one, or the embedded SoftHSM token of the data directory, made when there is none. */
-export async function pkcs11Config({ dataDir, hsm, kms: { verifySeals } }: Pick<Config, 'dataDir' | 'hsm' | 'kms'>): Promise<Pkcs11Config> {
+/** The token to use: the configured one, or the embedded SoftHSM token of the data directory, which only a server makes. */
+export async function pkcs11Config(
+  { dataDir, hsm, kms: { verifySeals } }: Pick<Config, 'dataDir' | 'hsm' | 'kms'>, ifMissing: 'make' | 'refuse' = 'refuse',
+): Promise<Pkcs11Config> {
   if (!hsm) {
-    const made = await makeSoftHsmToken({ directory: join(dataDir, 'softhsm'), label: embeddedTokenLabel, module: findSoftHsm() })
-    return { ...made, verifySeals }
+    const directory = join(dataDir, 'softhsm')
+    if (ifMissing === 'refuse' && !existsSync(directory)) {
+      throw new InstallationError(`there is no token in ${directory}: a server makes it when it first starts, or the configuration names an HSM`)
+    }
+    const token = await makeSoftHsmToken({ directory, label: embeddedTokenLabel, module: findSoftHsm() })
+    return { ...token, verifySeals }
   }
   const { tokenLabel, tokenSerial, profile, ...rest } = hsm
   return { ...rest, verifySeals, ...tokenLabel && { tokenLabel }, ...tokenSerial && { tokenSerial }, ...profile && { profile } }

@@ -14,18 +14,18 @@ export interface AuditEvent {
   readonly eventName: string
   readonly eventType: 'AwsApiCall' | 'ClavigerServiceEvent'
   readonly eventID: string
-  readonly requestID?: string
-  readonly awsRegion?: string
-  readonly sourceIPAddress?: string
-  readonly userAgent?: string
-  readonly userIdentity?: Readonly<Record<string, string>>
-  readonly readOnly?: boolean
-  readonly requestParameters?: Readonly<Record<string, unknown>> | null
-  readonly responseElements?: Readonly<Record<string, unknown>> | null
-  readonly additionalEventData?: Readonly<Record<string, unknown>>
-  readonly resources?: readonly { readonly ARN: string, readonly type: string, readonly accountId: string }[]
-  readonly errorCode?: string
-  readonly errorMessage?: string
+  readonly requestID?: string | undefined
+  readonly awsRegion?: string | undefined
+  readonly sourceIPAddress?: string | undefined
+  readonly userAgent?: string | undefined
+  readonly userIdentity?: Readonly<Record<string, string>> | undefined
+  readonly readOnly?: boolean | undefined
+  readonly requestParameters?: Readonly<Record<string, unknown>> | null | undefined
+  readonly responseElements?: Readonly<Record<string, unknown>> | null | undefined
+  readonly additionalEventData?: Readonly<Record<string, unknown>> | undefined
+  readonly resources?: readonly { readonly ARN: string, readonly type: string, readonly accountId: string }[] | undefined
+  readonly errorCode?: string | undefined
+  readonly errorMessage?: string | undefined
 }
 
 /** A signed statement that a chain had `sequence` records, the last of hash `head`. */

@@ -52,14 +52,15 @@ export class CallRecord {
 
   succeeded(): AuditEvent {
     const members = this.operation?.readOnly ? null : this.operation?.contract.output
-    return { ...this.#event(), responseElements: recordableMembers(members, this.output) }
+    return this.#event(recordableMembers(members, this.output), undefined)
   }
 
   refused(error: KmsError): AuditEvent {
-    return { ...this.#event(), responseElements: null, errorCode: error.code, ...error.message && { errorMessage: error.message } }
+    return this.#event(null, error)
   }
 
-  #event(): AuditEvent {
+  /** One literal: this is made for every call, and copying it would cost as much as making it. */
+  #event(responseElements: AuditEvent['responseElements'], error: KmsError | undefined): AuditEvent {
     return {
       eventVersion: '1.11',
       eventTime: this.#eventTime,
@@ -68,14 +69,17 @@ export class CallRecord {
       eventType: 'AwsApiCall',
       eventID: randomUUID(),
       requestID: this.#origin.requestId,
-      ...this.#region !== undefined && { awsRegion: this.#region },
+      awsRegion: this.#region,
       sourceIPAddress: this.#origin.sourceIp,
       userAgent: this.#origin.userAgent.slice(0, userAgentMax),
-      ...this.#caller && { userIdentity: identity(this.#caller) },
+      userIdentity: this.#caller && identity(this.#caller),
       readOnly: this.operation?.readOnly ?? true,
       requestParameters: recordableMembers(this.operation?.contract.input, this.input),
-      ...this.#used.length > 0 && { additionalEventData: { keyVersions: this.#used } },
-      ...this.#resources.length > 0 && { resources: this.#resources.map(resource) },
+      responseElements,
+      additionalEventData: this.#used.length > 0 ? { keyVersions: this.#used } : undefined,
+      resources: this.#resources.length > 0 ? this.#resources.map(resource) : undefined,
+      errorCode: error?.code,
+      errorMessage: error?.message || undefined,
     }
   }
 }

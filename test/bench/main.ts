@@ -1,6 +1,6 @@
 import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,7 +19,7 @@ import { signedRequest, type Signing } from './sign.js'
  */
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
 const durationMs = Number(process.env.BENCH_SECONDS ?? 2) * 1000
-const connections = 32
+const connections = Number(process.env.BENCH_CONNECTIONS ?? 64)
 const signedRequestsEach = 500
 const context = { purpose: 'bench', tenant: 'a-tenant-of-ordinary-length' }
 const children: ChildProcess[] = []
@@ -37,36 +37,34 @@ async function bench(): Promise<void> {
   const loader = fork(join(here, 'load.js'))
   children.push(loader)
   const ports = await baselinePorts()
-  const signing = await startServer()
-  const softhsm = join(dataDir, 'softhsm')
+  const verifying = await operationsOf(await startServer('verifying', true))
+  const trusting = await operationsOf(await startServer('trusting', false))
+  const softhsm = join(dataDir, 'verifying', 'softhsm')
   const raw = fork(join(here, 'raw-seal.js'), [findSoftHsm(), 'claviger', join(softhsm, 'pin')], {
     env: { ...process.env, SOFTHSM2_CONF: join(softhsm, 'softhsm2.conf') },
   })
   children.push(raw)
   await once(raw, 'message')
 
-  const servicePort = Number(signing.host.split(':')[1])
-  const inputs = await operationInputs(signing)
   const figures: Figures[] = []
   const load = (port: number, requests: readonly string[], ms = durationMs) =>
     ask<LoadResult>(loader, { port, requests, connections, durationMs: ms } satisfies LoadOrder)
-  // Signatures are good for five minutes, so they are made anew in every round.
-  const signed = (operation: keyof typeof inputs) =>
-    Array.from({ length: signedRequestsEach }, () => signedRequest(operation, inputs[operation], signing))
-
   for (let round = 0; round <= rounds; round++) {
     // The first round warms everything up and is not counted.
     const ms = round === 0 ? Math.min(durationMs, 1000) : durationMs
-    const requests = signed('GenerateDataKey')
+    const requests = verifying.signed('GenerateDataKey')
+    const service = ({ port, signed }: Operations, operation: OperationName) => load(port, signed(operation), ms)
     const measured: Figures = {
       bareHttp: await load(ports.bareHttp, requests, ms),
       plainExpress: await load(ports.plainExpress, requests, ms),
       sharedExpress: await load(ports.sharedExpress, requests, ms),
       ownHttp: await load(ports.ownHttp, requests, ms),
       raw: await ask<RawResult>(raw, { durationMs: ms }),
-      generateDataKey: await load(servicePort, signed('GenerateDataKey'), ms),
-      encrypt: await load(servicePort, signed('Encrypt'), ms),
-      decrypt: await load(servicePort, signed('Decrypt'), ms),
+      generateDataKey: await service(verifying, 'GenerateDataKey'),
+      encrypt: await service(verifying, 'Encrypt'),
+      decrypt: await service(verifying, 'Decrypt'),
+      generateDataKeyTrusting: await service(trusting, 'GenerateDataKey'),
+      encryptTrusting: await service(trusting, 'Encrypt'),
     }
     if (round > 0) figures.push(measured)
   }
@@ -81,9 +79,13 @@ async function baselinePorts(): Promise<BaselinePorts> {
 }
 
 /** The real program on an embedded token of its own, signatures and audit on, as a user would run it. */
-async function startServer(): Promise<Signing> {
+async function startServer(name: string, verifySeals: boolean): Promise<Signing> {
+  const directory = join(dataDir, name)
+  mkdirSync(directory)
+  const config = join(dataDir, `${name}.yaml`)
+  writeFileSync(config, `hsm: { verifySeals: ${verifySeals} }\n`)
   const child = spawn(process.execPath, [join(here, '../../src/cli/main.js'), 'server'], {
-    env: { ...process.env, CLAVIGER_DATA_DIR: dataDir, CLAVIGER_LISTEN: '127.0.0.1:0', CLAVIGER_CONFIG: '' },
+    env: { ...process.env, CLAVIGER_DATA_DIR: directory, CLAVIGER_LISTEN: '127.0.0.1:0', CLAVIGER_CONFIG: config },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   children.push(child)
@@ -96,7 +98,7 @@ async function startServer(): Promise<Signing> {
     child.stderr.on('data', (chunk: Buffer) => text += chunk.toString())
     child.once('exit', () => reject(new Error(`the server did not start: ${text}`)))
   })
-  const file = join(dataDir, 'admin.env')
+  const file = join(directory, 'admin.env')
   const admin = existsSync(file) ? readCredentialsFile(file) : undefined
   return {
     host: new URL(admin?.AWS_ENDPOINT_URL_KMS ?? '').host,
@@ -106,16 +108,29 @@ async function startServer(): Promise<Signing> {
   }
 }
 
-async function operationInputs({ host, region, accessKeyId, secret }: Signing) {
+type OperationName = 'GenerateDataKey' | 'Encrypt' | 'Decrypt'
+
+interface Operations {
+  readonly port: number
+  /** Made anew for every round: a signature is good for five minutes. */
+  readonly signed: (operation: OperationName) => readonly string[]
+}
+
+async function operationsOf(signing: Signing): Promise<Operations> {
+  const { host, region, accessKeyId, secret } = signing
   const client = new KMSClient({ endpoint: `http://${host}`, region, credentials: { accessKeyId, secretAccessKey: secret } })
   const { KeyMetadata } = await client.send(new CreateKeyCommand({}))
   const KeyId = KeyMetadata?.KeyId
   const { CiphertextBlob } = await client.send(new EncryptCommand({ KeyId, Plaintext: Buffer.alloc(32, 1), EncryptionContext: context }))
   client.destroy()
-  return {
+  const inputs: Readonly<Record<OperationName, object>> = {
     GenerateDataKey: { KeyId, KeySpec: 'AES_256', EncryptionContext: context },
     Encrypt: { KeyId, Plaintext: Buffer.alloc(32, 1).toString('base64'), EncryptionContext: context },
     Decrypt: { CiphertextBlob: Buffer.from(CiphertextBlob ?? []).toString('base64'), EncryptionContext: context },
+  }
+  return {
+    port: Number(host.split(':')[1]),
+    signed: operation => Array.from({ length: signedRequestsEach }, () => signedRequest(operation, inputs[operation], signing)),
   }
 }
 

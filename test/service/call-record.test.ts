@@ -2,11 +2,15 @@ import { expect } from 'chai'
 import { contracts } from '../../src/api/operations.js'
 import { encrypt } from '../../src/api/encryption.js'
 import type { Contract, Members, Shape } from '../../src/api/shape.js'
+import type { AuditEvent } from '../../src/domain/audit-chain.js'
 import { KmsError } from '../../src/domain/errors.js'
 import { CallRecord } from '../../src/service/call-record.js'
 import { onAccount, type Operation } from '../../src/service/operation.js'
 import { MovedClock } from '../support/clock.js'
 import { accountId, administrator, region } from '../support/services.js'
+
+/** What stands in the log: members without a value are not written. */
+const asWritten = (event: Partial<AuditEvent>) => JSON.parse(JSON.stringify(event)) as Partial<AuditEvent>
 
 const secretText = 'marker-of-a-secret'
 const secretBytes = Buffer.from(secretText)
@@ -97,7 +101,7 @@ describe('call record', () => {
     record.used(`arn:aws:kms:${region}:${accountId}:key/1`, 3, 'abc')
     const { eventID, ...event } = record.succeeded()
     expect(eventID).to.match(/^[0-9a-f-]{36}$/)
-    expect(event).to.deep.equal({
+    expect(asWritten(event)).to.deep.equal({
       eventVersion: '1.11',
       eventTime: '2026-01-01T00:00:00.000Z',
       eventSource: 'kms.amazonaws.com',
@@ -129,14 +133,14 @@ describe('call record', () => {
   it('of a refusal holds its code and message', () => {
     const event = recordOf(encrypt, { KeyId: 'a' }).refused(new KmsError('DisabledException', 'a is disabled.'))
     expect(event).to.deep.include({ errorCode: 'DisabledException', errorMessage: 'a is disabled.', responseElements: null })
-    expect(recordOf(encrypt, {}).refused(new KmsError('InvalidCiphertextException'))).to.not.have.property('errorMessage')
+    expect(asWritten(recordOf(encrypt, {}).refused(new KmsError('InvalidCiphertextException')))).to.not.have.property('errorMessage')
   })
 
   it('of a caller who never got further holds only the origin', () => {
     const event = new CallRecord(origin, new MovedClock()).refused(new KmsError('MissingAuthenticationTokenException'))
     expect(event).to.deep.include({ eventName: 'Unknown', requestID: 'request-1', requestParameters: null })
-    expect(event).to.not.have.property('userIdentity')
-    expect(event).to.not.have.property('awsRegion')
+    expect(asWritten(event)).to.not.have.property('userIdentity')
+    expect(asWritten(event)).to.not.have.property('awsRegion')
   })
 
   it('cuts a User-Agent at 512 characters', () => {

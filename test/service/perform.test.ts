@@ -220,7 +220,7 @@ describe('perform', () => {
       await call(services, generateDataKey, { KeyId: key.key.keyId, KeySpec: 'AES_256' })
       const resources = [{ ARN: key.key.arn, type: 'AWS::KMS::Key', accountId }]
       expect(lastEvent()).to.deep.include({ eventName: 'GenerateDataKey', resources })
-      expect(lastEvent()).to.not.have.property('errorCode')
+      expect(lastEvent()).to.have.property('errorCode', undefined)
       await refused(call(services, enableKey, { KeyId: key.key.keyId }, nobody), 'AccessDeniedException')
       expect(lastEvent()).to.deep.include({ eventName: 'EnableKey', errorCode: 'AccessDeniedException' })
       await refused(performer(services)(origin, {
