@@ -1,5 +1,5 @@
 import { logOf, serve, type Server } from './compose.js'
-import { ConfigError, readConfig } from './config.js'
+import { readConfig } from './config.js'
 
 /** Starts the service and lets it run until SIGINT or SIGTERM. Rejects when it cannot start. */
 export async function main(): Promise<void> {
@@ -8,8 +8,12 @@ export async function main(): Promise<void> {
   const server = await serve(config, { log })
   log.info('listening', { url: server.url, credentialsFile: server.credentialsFile })
   greet(server)
+  let stopping = false
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
+    process.on(signal, () => {
+      // Ctrl-C under npm arrives twice: from the terminal and from npm.
+      if (stopping) return
+      stopping = true
       log.info('stopping', { signal })
       server.close().then(
         () => log.info('stopped'),
@@ -36,9 +40,4 @@ function greet({ url, credentialsFile }: Server): void {
   ]
   const stream = process.stdout.isTTY ? process.stdout : process.stderr
   stream.write(`${lines.join('\n')}\n`)
-}
-
-export function explain(error: unknown): string {
-  if (error instanceof ConfigError) return error.message
-  return error instanceof Error ? error.message : String(error)
 }

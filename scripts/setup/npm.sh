@@ -4,7 +4,7 @@
 # script would first try to download a binary, and newer npm neither runs such scripts unasked nor passes on settings that it does
 # not know (nodedir, build_from_source). `allowScripts` in package.json is for those who call npm themselves.
 
-readonly node_major_min=20
+readonly node_min=20.12
 readonly addons=(better-sqlite3 pkcs11js)
 readonly stamps=node_modules/.claviger
 
@@ -35,11 +35,11 @@ prune_step() {
 
 # One start of Node for all we want to know of it, because this is in the way of every `npm start`.
 look_at_node() {
-  local needed="Node.js $node_major_min or newer with npm is needed: https://nodejs.org" facts major
+  local needed="Node.js $node_min or newer with npm is needed: https://nodejs.org" facts version
   command -v node >/dev/null && command -v npm >/dev/null || fail 69 "$needed"
-  facts=$(node -p 'const { versions: v, platform, arch } = process; `${parseInt(v.node)} ${v.modules},${platform},${arch}`')
-  read -r major node_abi <<<"$facts"
-  [ "$major" -ge "$node_major_min" ] || fail 69 "$needed. This is $(node -v)"
+  facts=$(node -p 'const { versions: v, platform, arch } = process; `${v.node} ${v.modules},${platform},${arch}`')
+  read -r version node_abi <<<"$facts"
+  printf '%s\n' "$node_min" "$version" | sort --check=quiet --version-sort || fail 69 "$needed. This is $version"
 }
 
 stamp() { cat "$stamps/$1" 2>/dev/null || true; }

@@ -52,6 +52,11 @@ key.command('create')
   .action(createKey)
 key.command('rotate').description('rotate a key now').argument('<key id>').option('--json', 'print JSON').action(rotateKey)
 
+// Whoever reads our output may stop in the middle (`| head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
 try {
   await program.parseAsync()
 } catch (error) {

@@ -79,7 +79,7 @@ export class CallRecord {
       additionalEventData: this.#used.length > 0 ? { keyVersions: this.#used } : undefined,
       resources: this.#resources.length > 0 ? this.#resources.map(resource) : undefined,
       errorCode: error?.code,
-      errorMessage: error?.message || undefined,
+      errorMessage: error?.message === '' ? undefined : error?.message,
     }
   }
 }

@@ -28,7 +28,9 @@ const bare = http.createServer((request, response) => readThen(request, () => re
 
 const plain = express()
 const shared = expressApp()
-for (const app of [plain, shared]) app.post('/', (request, response) => readThen(request, () => response.writeHead(200, headers).end(answer)))
+for (const app of [plain, shared]) {
+  app.post('/', (request, response) => readThen(request, () => response.writeHead(200, headers).end(answer)))
+}
 plain.disable('x-powered-by')
 const plainExpress = http.createServer(plain)
 const sharedExpress = expressServer(shared, {}, undefined)

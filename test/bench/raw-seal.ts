@@ -16,14 +16,15 @@ const aad = Buffer.alloc(32, 2)
 const output = Buffer.alloc(64)
 
 const module = graphene.Module.load(modulePath)
-module.initialize({ flags: osLocking } as never)
+module.initialize({ flags: osLocking })
 const slots = module.getSlots(true)
 const slot = Array.from({ length: slots.length }, (_, at) => slots.items(at)).find(item => item.getToken().label.trim() === tokenLabel)
 if (!slot) throw new Error('the token is not there')
 const session = slot.open(graphene.SessionFlag.SERIAL_SESSION | graphene.SessionFlag.RW_SESSION)
 session.login(readFileSync(pinFile, 'utf8').trim())
 const key = session.generateKey(graphene.KeyGenMechanism.AES, {
-  keyType: graphene.KeyType.AES, valueLen: 32, token: true, sensitive: true, extractable: false, encrypt: true, decrypt: true, label: 'bench',
+  keyType: graphene.KeyType.AES, valueLen: 32, token: true, sensitive: true, extractable: false, encrypt: true, decrypt: true,
+  label: 'bench',
 })
 const mechanism = { mechanism: graphene.MechanismEnum.AES_GCM, parameter: { type: 7, iv, aad, ivBits: 96, tagBits: 128 } }
 const { lib } = module
@@ -39,7 +40,7 @@ function perSecond(durationMs: number, once: () => void): number {
 }
 
 function seal(): Buffer {
-  lib.C_EncryptInit(session.handle, mechanism as never, key.handle)
+  lib.C_EncryptInit(session.handle, mechanism, key.handle)
   return lib.C_Encrypt(session.handle, plaintext, output)
 }
 
@@ -49,7 +50,7 @@ process.on('message', ({ durationMs }: RawOrder) => {
   const result: RawResult = {
     sealsPerSecond: perSecond(durationMs / 2, seal),
     opensPerSecond: perSecond(durationMs / 2, () => {
-      lib.C_DecryptInit(session.handle, mechanism as never, key.handle)
+      lib.C_DecryptInit(session.handle, mechanism, key.handle)
       lib.C_Decrypt(session.handle, sealed, output)
     }),
   }

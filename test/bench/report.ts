@@ -86,5 +86,6 @@ function table(rows: readonly Row[]): readonly string[] {
   ])
   const all = [['', 'per second', 'p50 µs', 'p99 µs', 'failures', 'ratio', 'of'], ...cells]
   const widths = all[0]?.map((_, column) => Math.max(...all.map(row => row[column]?.length ?? 0))) ?? []
-  return all.map(row => row.map((cell, column) => column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)).join('  ').trimEnd())
+  const aligned = (cell: string, column: number) => column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
+  return all.map(row => row.map(aligned).join('  ').trimEnd())
 }

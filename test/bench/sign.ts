@@ -16,11 +16,13 @@ export function signedRequest(operation: string, input: object, { host, region, 
     'content-type': 'application/x-amz-json-1.1', host, 'x-amz-date': time, 'x-amz-target': `TrentService.${operation}`,
   }
   const names = Object.keys(headers).join(';')
-  const canonical = ['POST', '/', '', ...Object.entries(headers).map(([name, value]) => `${name}:${value}`), '', names, sha256(body)].join('\n')
+  const signed = Object.entries(headers).map(([name, value]) => `${name}:${value}`)
+  const canonical = ['POST', '/', '', ...signed, '', names, sha256(body)].join('\n')
   const key = scope.split('/').reduce<string | Buffer>((signing, part) => hmac(signing, part), `AWS4${secret}`)
   const signature = hmac(key, ['AWS4-HMAC-SHA256', time, scope, sha256(canonical)].join('\n')).toString('hex')
   const authorization = `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`
-  const lines = [...Object.entries({ ...headers, authorization, 'content-length': body.length })].map(([name, value]) => `${name}: ${value}`)
+  const sent = { ...headers, authorization, 'content-length': body.length }
+  const lines = Object.entries(sent).map(([name, value]) => `${name}: ${value}`)
   return `POST / HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`
 }
 

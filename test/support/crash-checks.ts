@@ -100,7 +100,9 @@ function keepRequests(told: Told, answers: readonly RawAnswer[]): void {
   told.requestIds.push(...answers.map(({ requestId }) => requestId))
 }
 
-async function inParallel<T, R>(server: ServerAddress, items: readonly T[], call: (client: RawClient, item: T) => Promise<R>): Promise<R[]> {
+async function inParallel<T, R>(
+  server: ServerAddress, items: readonly T[], call: (client: RawClient, item: T) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = []
   let next = 0
   await Promise.all(Array.from({ length: Math.min(connections, items.length) }, async () => {

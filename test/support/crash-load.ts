@@ -140,7 +140,7 @@ export class CrashLoad {
 
   private async changeState(): Promise<void> {
     const keyId = this.#random.pick(this.#own) as string | undefined
-    const [state] = (keyId && this.#told.keys.get(keyId)) || []
+    const [state] = this.#told.keys.get(keyId ?? '') ?? []
     if (!keyId || !state) return
     const [operation, after] = this.#random.pick(changesOf[state])
     this.#told.keys.set(keyId, [state, after])

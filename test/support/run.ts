@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { inspect, parseArgs } from 'node:util'
 import Mocha from 'mocha'
 import { reporterWith, tallyLine } from './reporter.js'
 
@@ -11,19 +11,27 @@ import { reporterWith, tallyLine } from './reporter.js'
  */
 const leftoverMsMax = 10_000
 
-const tally = { passed: 0, failed: 0, skipped: 0 }
+const tally = { passed: 0, failed: 0, skipped: 0, current: 'nothing yet' }
+/** What went wrong outside of any test. */
+const faults: string[] = []
 let finished = false
 
 process.on('exit', () => {
   if (!finished) fault('The run was left before its end.')
   else if (tally.passed + tally.failed === 0) fault('No test ran.')
+  for (const text of faults) console.error(text)
   process.stdout.write(`${tallyLine(tally)}\n`)
   process.exitCode = tally.failed > 0 ? 1 : 0
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
 
-// Mocha passes a rejection that nobody handled to whoever else listens; thrown, it fails the test that runs.
-process.on('unhandledRejection', reason => { throw reason })
+// It would end a server. Mocha lets it pass, and hands it to us a second time.
+const rejected = new WeakSet<Promise<unknown>>()
+process.on('unhandledRejection', (reason, promise) => {
+  if (rejected.has(promise)) return
+  rejected.add(promise)
+  fault(`A promise was rejected and nobody waited for it, in or after "${tally.current}": ${inspect(reason)}`)
+})
 
 try {
   await run()
@@ -65,5 +73,5 @@ function reportLeftovers(): void {
 
 function fault(text: string): void {
   tally.failed += 1
-  console.error(text)
+  faults.push(text)
 }

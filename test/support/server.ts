@@ -83,6 +83,8 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
   for (const directory of directories) rmSync(directory, { recursive: true, force: true })
 })
+// Without a listener these signals would end the process before that.
+for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 
 /** A directory of its own, removed at the latest when the test process ends. */
 export function temporaryDirectory(): string {

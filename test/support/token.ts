@@ -33,7 +33,7 @@ export function pkcs11Tool(dataDir: string, ...toolArguments: readonly string[])
 }
 
 export function tokenObjects(dataDir: string): readonly TokenObject[] {
-  return pkcs11Tool(dataDir, '--list-objects').split(/^(?=\S)/m).filter(text => / Object;/.test(text)).map(text => ({
+  return pkcs11Tool(dataDir, '--list-objects').split(/^(?=\S)/m).filter(text => text.includes(' Object;')).map(text => ({
     kind: text.slice(0, text.indexOf(' Object;')), label: line(text, 'label'), usage: line(text, 'Usage'), access: line(text, 'Access'),
   }))
 }

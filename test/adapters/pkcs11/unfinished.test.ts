@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto'
+import { expect } from 'chai'
+import pkcs11, { type Handle } from 'pkcs11js'
+import { template, type AttributeValues } from '../../../src/adapters/pkcs11/attributes.js'
+import { removeUnfinished } from '../../../src/adapters/pkcs11/unfinished.js'
+import { openBench, recordingLog, type Bench } from './support.js'
+
+/** SoftHSM 2.6 shows an object that a crash cut short as one without CKA_TOKEN and label: to us, like a session object. */
+describe('unfinished objects in the token', () => {
+  const log = recordingLog()
+  let bench: Bench
+
+  beforeEach(async () => {
+    log.entries.length = 0
+    bench = await openBench(log)
+  })
+  afterEach(() => { bench.driver.close() })
+
+  function make(attributes: AttributeValues): Handle {
+    const aes = { class: pkcs11.CKO_SECRET_KEY, key_type: pkcs11.CKK_AES, private: true, sensitive: true, extractable: false }
+    const value = { type: pkcs11.CKA_VALUE, value: randomBytes(32) }
+    return bench.lib.C_CreateObject(bench.connection.session(), [...template({ ...aes, ...attributes }), value])
+  }
+
+  function exists(object: Handle): boolean {
+    try {
+      bench.lib.C_GetAttributeValue(bench.connection.session(), object, [{ type: pkcs11.CKA_CLASS }])
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  it('are removed, and the log says how many', () => {
+    const objects = [make({ token: false }), make({ token: false, label: '' })]
+    removeUnfinished(bench.connection)
+    expect(objects.map(exists)).to.deep.equal([false, false])
+    expect(log.entries.filter(({ level }) => level === 'info').at(-1)?.fields).to.deep.equal({ removed: 2 })
+  })
+
+  it('are not those that have a name, or are token objects', () => {
+    const objects = [make({ token: false, label: 'somebody' }), make({ token: true }), make({ token: true, label: 'somebody' })]
+    try {
+      removeUnfinished(bench.connection)
+      expect(objects.map(exists)).to.deep.equal([true, true, true])
+    } finally {
+      for (const object of objects) bench.lib.C_DestroyObject(bench.connection.session(), object)
+    }
+  })
+})

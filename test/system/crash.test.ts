@@ -1,0 +1,145 @@
+import { expect } from 'chai'
+import { existsSync, readdirSync, watch } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { checkAliases, checkAudit, checkCiphertexts, checkKeys, checkToken, listKeys, openedMax } from '../support/crash-checks.js'
+import { CrashLoad, Told } from '../support/crash-load.js'
+import { RawClient } from '../support/raw-client.js'
+import { printSeedOfFailures, seeded } from '../support/seeded.js'
+import { removeDirectory, spawnProgram, spawnServer, temporaryDirectory } from '../support/server.js'
+
+const rounds = Number(process.env.CRASH_ROUNDS ?? 10)
+const clients = 8
+/** A server is killed after it has answered so many calls at most, or has worked for so long. */
+const answersMax = 200
+const workMsMax = 5_000
+/** Keys of earlier rounds that are used again in a round. */
+const oldKeysMax = 4
+/** What a start does after it has found its token: a kill comes this much later at most. */
+const recoveryMsMax = 60
+/** Writes that SoftHSM needs for an object, more or less; a first start makes four. */
+const changesOfOneObject = 80
+const tokenChangesWaitMsMax = 1_000
+const roundWaitMsMax = 60_000
+/** Rotations of one key in all rounds together are more than the quota of the API. */
+const settings = { kms: { onDemandRotationsMax: 10_000 } }
+
+describe('a server that is killed with kill -9', () => {
+  printSeedOfFailures()
+
+  describe(`${rounds} times in the middle of calls of all kinds`, function () {
+    this.timeout(roundWaitMsMax)
+    const random = seeded('crash')
+    const dataDir = temporaryDirectory()
+    const told = new Told()
+
+    after(() => removeDirectory(dataDir))
+
+    for (let round = 1; round <= rounds; round++) {
+      it(`keeps what it has answered and leaves nothing half-made: round ${round}`, async () => {
+        const known = told.sealed.length
+        await workAndDie(dataDir, told, random)
+        if (random.oneIn(2)) await dieWhileRecovering(dataDir, random.below(recoveryMsMax))
+        const server = await spawnServer({ dataDir, settings })
+        checkToken(dataDir)
+        await checkKeys(server, told)
+        await checkAliases(server, told)
+        const older = sampleOf(told.sealed.slice(0, known), openedMax, random)
+        await checkCiphertexts(server, told, [...told.sealed.slice(known, known + openedMax), ...older])
+        expect(told.faults, 'answers that no call may get').to.be.empty
+        // Every other round ends as an operator would end it.
+        await server.kill(random.oneIn(2) ? 'SIGTERM' : 'SIGKILL')
+      })
+    }
+
+    it('still has every key at the end, and a record of every answered call in an audit log without a fault', async () => {
+      const server = await spawnServer({ dataDir, settings })
+      told.touch([...told.keys.keys()])
+      await checkKeys(server, told)
+      await checkAudit(dataDir, told)
+      expect(told.requestIds.length).to.be.greaterThan(rounds * clients)
+      await server.kill('SIGTERM')
+    })
+  })
+
+  describe('in its first start', function () {
+    this.timeout(roundWaitMsMax)
+    const random = seeded('first start')
+
+    for (let round = 1; round <= Math.ceil(rounds / 5); round++) {
+      it(`starts the next time as if it were the first: round ${round}`, async () => {
+        const dataDir = temporaryDirectory()
+        for (const mark of firstStartMarks) {
+          await dieInFirstStart(dataDir, mark, () => pause(random.below(recoveryMsMax)))
+          await dieInFirstStart(dataDir, 'softhsm', () => tokenChanges(dataDir, random.below(4 * changesOfOneObject)))
+        }
+        const server = await spawnServer({ dataDir })
+        expect(await listKeys(server)).to.be.empty
+        const client = await RawClient.open(server)
+        expect((await client.call('CreateKey', {})).status).to.equal(200)
+        client.close()
+        checkToken(dataDir)
+        await server.kill('SIGTERM')
+        expect(readdirSync(dataDir).filter(name => name.includes('.new')), 'leftovers').to.be.empty
+        removeDirectory(dataDir)
+      })
+    }
+  })
+})
+
+/** What appears in the data directory during a first start, in this order. */
+const firstStartMarks = ['server.lock', 'softhsm', 'claviger.db', 'admin.env', 'audit']
+
+type Random = ReturnType<typeof seeded>
+
+async function workAndDie(dataDir: string, told: Told, random: Random): Promise<void> {
+  const shared = sampleOf([...told.keys.keys()].filter(keyId => told.keys.get(keyId)?.[0] === 'Enabled'), oldKeysMax, random)
+  const server = await spawnServer({ dataDir, settings })
+  const working = Promise.all(Array.from({ length: clients }, (_, at) => CrashLoad.run(server, told, shared, random, `client-${at}`)))
+  const enough = told.requestIds.length + random.below(answersMax)
+  for (const start = Date.now(); told.requestIds.length < enough && Date.now() - start < workMsMax;) await pause(5)
+  // Half of the kills come while an object is being made: a token takes several steps for it.
+  if (random.oneIn(2)) await tokenChanges(dataDir, random.below(changesOfOneObject))
+  await server.kill()
+  await working
+}
+
+/** Resolves after so many changes to the files of the token, at the latest after a while. */
+function tokenChanges(dataDir: string, count: number): Promise<void> {
+  const tokens = join(dataDir, 'softhsm', 'tokens')
+  const [token = ''] = readdirSync(tokens)
+  return new Promise(resolve => {
+    let left = count
+    const watcher = watch(join(tokens, token), () => {
+      if (left-- <= 0) end()
+    })
+    const late = setTimeout(end, tokenChangesWaitMsMax)
+    function end(): void {
+      watcher.close()
+      clearTimeout(late)
+      resolve()
+    }
+  })
+}
+
+/** A start that is killed after it has logged in to the HSM: while it takes back what the crash before has left. */
+async function dieWhileRecovering(dataDir: string, afterMs: number): Promise<void> {
+  const { child, exited, output } = spawnProgram(['server'], { dataDir, settings })
+  child.stdout.on('data', () => {
+    if (output().includes('logged in to the HSM')) setTimeout(() => child.kill('SIGKILL'), afterMs)
+  })
+  await exited
+}
+
+/** A start that is killed a moment after it has made a file, or has found it. */
+async function dieInFirstStart(dataDir: string, file: string, moment: () => Promise<void>): Promise<void> {
+  const { child, exited } = spawnProgram(['server'], { dataDir })
+  while (!existsSync(join(dataDir, file)) && child.exitCode === null) await pause(1)
+  await moment()
+  child.kill('SIGKILL')
+  await exited
+}
+
+function sampleOf<T>(items: readonly T[], max: number, random: Random): T[] {
+  return items.length <= max ? [...items] : Array.from({ length: max }, () => random.pick(items))
+}
