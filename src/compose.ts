@@ -162,7 +162,7 @@ export async function pkcs11Config(
   if (!hsm) {
     const directory = join(dataDir, 'softhsm')
     if (ifMissing === 'refuse' && !existsSync(directory)) {
-      throw new InstallationError(`there is no token in ${directory}: a server makes it at its first start, or the configuration names an HSM`)
+      throw new InstallationError(`there is no token in ${directory}: a server makes it when it first starts`)
     }
     const token = await makeSoftHsmToken({ directory, label: embeddedTokenLabel, module: findSoftHsm() })
     return { ...token, verifySeals }

@@ -11,9 +11,9 @@ export const encrypt = onKey(api.encrypt, {
   state: 'use',
   aliases: true,
   key: input => input.KeyId,
-  check: input => symmetricOnly(input.EncryptionAlgorithm),
   async run({ key, input, used }, { backingKeys }) {
     try {
+      symmetricOnly(input.EncryptionAlgorithm)
       const { blob, version } = await backingKeys.seal(key, input.Plaintext, input.EncryptionContext ?? {})
       used(key.key.arn, version.version, version.keyMaterialId)
       return { CiphertextBlob: blob, KeyId: key.key.arn, EncryptionAlgorithm: input.EncryptionAlgorithm }
@@ -21,39 +21,42 @@ export const encrypt = onKey(api.encrypt, {
       input.Plaintext.fill(0)
     }
   },
+  async rehearse({ input }) {
+    symmetricOnly(input.EncryptionAlgorithm)
+  },
 })
 
 export const decrypt = onKeys(api.decrypt, {
   readOnly: true,
   check(input) {
-    symmetricOnly(input.EncryptionAlgorithm)
     refuseRecipient(input)
     ciphertextOrModifier(input.CiphertextBlob, input.KeyId, 'KeyId', input)
   },
   needs: input => [sourceNeed(input.KeyId, input.CiphertextBlob, 'kms:Decrypt')],
   async run(call, services) {
     const key = keyAt(call, 0)
+    symmetricOnly(call.input.EncryptionAlgorithm)
     const { plaintext, version } = await open(key, call.input.CiphertextBlob, call.input.EncryptionContext, services)
     call.used(key.key.arn, version.version, version.keyMaterialId)
     return {
       KeyId: key.key.arn, Plaintext: plaintext, EncryptionAlgorithm: call.input.EncryptionAlgorithm, KeyMaterialId: version.keyMaterialId,
     }
   },
-  rehearse: (call, services) => tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.EncryptionContext, services),
+  async rehearse(call, services) {
+    symmetricOnly(call.input.EncryptionAlgorithm)
+    await tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.EncryptionContext, services)
+  },
 })
 
 export const reEncrypt = onKeys(api.reEncrypt, {
-  check(input) {
-    symmetricOnly(input.SourceEncryptionAlgorithm)
-    symmetricOnly(input.DestinationEncryptionAlgorithm)
-    ciphertextOrModifier(input.CiphertextBlob, input.SourceKeyId, 'SourceKeyId', input)
-  },
+  check: input => ciphertextOrModifier(input.CiphertextBlob, input.SourceKeyId, 'SourceKeyId', input),
   needs: input => [
     sourceNeed(input.SourceKeyId, input.CiphertextBlob, 'kms:ReEncryptFrom'),
     { ref: input.DestinationKeyId, action: 'kms:ReEncryptTo', state: 'use', aliases: true },
   ],
   async run(call, services) {
     const { input } = call
+    symmetricOnly(input.SourceEncryptionAlgorithm, input.DestinationEncryptionAlgorithm)
     const [from, to] = [keyAt(call, 0), keyAt(call, 1)]
     const source = await open(from, input.CiphertextBlob, input.SourceEncryptionContext, services)
     try {
@@ -73,7 +76,10 @@ export const reEncrypt = onKeys(api.reEncrypt, {
       source.plaintext.fill(0)
     }
   },
-  rehearse: (call, services) => tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.SourceEncryptionContext, services),
+  async rehearse(call, services) {
+    symmetricOnly(call.input.SourceEncryptionAlgorithm, call.input.DestinationEncryptionAlgorithm)
+    await tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.SourceEncryptionContext, services)
+  },
 })
 
 /** A symmetric ciphertext names its key, so the client need not; a blob that names none of ours is simply invalid. */
@@ -121,8 +127,10 @@ function ciphertextOrModifier(
   if (keyId === undefined) throw new KmsError('ValidationException', `${keyMember} is required when CiphertextBlob is not given.`)
 }
 
-function symmetricOnly(algorithm: string): void {
-  if (algorithm !== 'SYMMETRIC_DEFAULT') {
+/** Until there are other key specs, only one algorithm fits a key. */
+function symmetricOnly(...algorithms: readonly string[]): void {
+  for (const algorithm of algorithms) {
+    if (algorithm === 'SYMMETRIC_DEFAULT') continue
     throw new KmsError('InvalidKeyUsageException', `Algorithm ${algorithm} is incompatible with key spec SYMMETRIC_DEFAULT.`)
   }
 }

@@ -96,12 +96,22 @@ describe('Encrypt and Decrypt over HTTP', () => {
     const message = 'Algorithm RSAES_OAEP_SHA_256 is incompatible with key spec SYMMETRIC_DEFAULT.'
     const EncryptionAlgorithm = 'RSAES_OAEP_SHA_256'
     for (const call of [
-      on.kms.encrypt({ KeyId: key.id, Plaintext: secret, EncryptionAlgorithm }),
-      on.kms.decrypt({ KeyId: key.id, CiphertextBlob: await seal(), EncryptionAlgorithm }),
-      on.kms.reEncrypt({ CiphertextBlob: await seal(), DestinationKeyId: key.id, DestinationEncryptionAlgorithm: EncryptionAlgorithm }),
+      async () => on.kms.encrypt({ KeyId: key.id, Plaintext: secret, EncryptionAlgorithm }),
+      async () => on.kms.encrypt({ KeyId: key.id, Plaintext: secret, EncryptionAlgorithm, DryRun: true }),
+      async () => on.kms.decrypt({ KeyId: key.id, CiphertextBlob: await seal(), EncryptionAlgorithm }),
+      async () => on.kms.decrypt({ KeyId: key.id, EncryptionAlgorithm, DryRun: true, DryRunModifiers: ['IGNORE_CIPHERTEXT'] }),
+      async () => on.kms.reEncrypt({
+        CiphertextBlob: await seal(), DestinationKeyId: key.id, DestinationEncryptionAlgorithm: EncryptionAlgorithm,
+      }),
     ]) {
-      expect(await refusal(call)).to.deep.equal({ code: 'InvalidKeyUsageException', message })
+      expect(await refusal(call())).to.deep.equal({ code: 'InvalidKeyUsageException', message })
     }
+  })
+
+  it('look for the key before they judge the algorithm', async () => {
+    const missing = '00000000-0000-4000-8000-000000000000'
+    const call = on.kms.encrypt({ KeyId: missing, Plaintext: secret, EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' })
+    expect((await refusal(call)).code).to.equal('NotFoundException')
   })
 
   describe('the encryption context', () => {

@@ -45,6 +45,12 @@ export function readEvidence(
   return { object: material.name, readAt: Date.now(), attributes }
 }
 
+/**
+ * What C_GetAttributeValue answers when there is no value to see. The last one is not in the standard's list for this function: SoftHSM
+ * says it of an object without a class, as a crash may leave one.
+ */
+const noValue = new Set<unknown>([pkcs11.CKR_ATTRIBUTE_TYPE_INVALID, pkcs11.CKR_ATTRIBUTE_SENSITIVE, pkcs11.CKR_ATTRIBUTE_VALUE_INVALID])
+
 /** One attribute; undefined when the token does not know it or will not say. One at a time: a missing one fails the whole call. */
 export function readAttribute(
   lib: pkcs11.PKCS11, session: Handle, object: Handle, name: AttributeName,
@@ -53,8 +59,7 @@ export function readAttribute(
     const [read] = lib.C_GetAttributeValue(session, object, [{ type: attributeType(name) }])
     return read?.value === undefined ? undefined : decodeAttribute(name, read.value)
   } catch (error) {
-    const code = returnValueOf(error)
-    if (code === pkcs11.CKR_ATTRIBUTE_TYPE_INVALID || code === pkcs11.CKR_ATTRIBUTE_SENSITIVE) return undefined
+    if (noValue.has(returnValueOf(error))) return undefined
     throw error
   }
 }

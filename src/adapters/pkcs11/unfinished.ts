@@ -20,9 +20,10 @@ export function removeUnfinished(connection: Connection): void {
 }
 
 /**
- * The template, which says CKA_TOKEN and the label, comes before the key. Found by a new session, an object that is not a token object was
- * never given its template: nobody's session objects can be seen by another process (PKCS#11 2.40, section 2.4).
+ * The class comes first, and the template, which says CKA_TOKEN and the label, before the key. Found by a new session, an object that is
+ * not a token object was never given its template: session objects of other processes cannot be seen (PKCS#11 2.40, section 2.4).
  */
 function isUnfinished(lib: PKCS11, session: Handle, object: Handle): boolean {
+  if (readAttribute(lib, session, object, 'class') === undefined) return true
   return readAttribute(lib, session, object, 'token') === false && readAttribute(lib, session, object, 'label') === ''
 }

@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import pkcs11, { type Handle } from 'pkcs11js'
 import { template, type AttributeValues } from '../../../src/adapters/pkcs11/attributes.js'
+import { openHsm } from '../../../src/adapters/pkcs11/hsm.js'
 import { removeUnfinished } from '../../../src/adapters/pkcs11/unfinished.js'
+import { freshToken } from '../../support/softhsm.js'
 import { openBench, recordingLog, type Bench } from './support.js'
 
 /** SoftHSM 2.6 shows an object that a crash cut short as one without CKA_TOKEN and label: to us, like a session object. */
@@ -46,5 +50,22 @@ describe('unfinished objects in the token', () => {
     } finally {
       for (const object of objects) bench.lib.C_DestroyObject(bench.connection.session(), object)
     }
+  })
+
+  it('are removed when the server of an embedded token starts, even if they have no class', async () => {
+    bench.driver.close()
+    const config = await freshToken()
+    const tokens = join(dirname(config.pinFile ?? ''), 'tokens')
+    const [token = ''] = readdirSync(tokens)
+    // What SoftHSM writes first: the generation of the object and no attribute.
+    const file = join(tokens, token, '01234567-89ab-cdef-0123-456789abcdef.object')
+    writeFileSync(file, Buffer.alloc(8))
+    for (const [alone, left] of [[false, true], [true, false]] as const) {
+      const hsm = await openHsm({ ...config, alone }, log)
+      expect((await hsm.list()).map(({ label, objectClass }) => `${label} ${objectClass}`)).to.deep.equal(left ? [' other'] : [])
+      await hsm.close()
+      expect(existsSync(file)).to.equal(left)
+    }
+    bench = await openBench(log)
   })
 })
