@@ -13,11 +13,13 @@ export interface CiphertextHeader {
   readonly version: number
 }
 
-export interface CiphertextBlob extends CiphertextHeader {
+export interface CiphertextBody {
   readonly iv: Uint8Array
   /** Ciphertext and, behind it, the tag. */
   readonly ciphertext: Uint8Array
 }
+
+export interface CiphertextBlob extends CiphertextHeader, CiphertextBody {}
 
 const magic = [0x43, 0x56, 0x47, 1] as const
 const headerBytes = 25
@@ -28,12 +30,12 @@ const suites = [
 ] as const
 export const ciphertextBlobBytesMax = 6144
 
-export function encodeCiphertextBlob(blob: CiphertextBlob): Uint8Array {
-  const out = new Uint8Array(headerBytes + 1 + blob.iv.length + blob.ciphertext.length)
-  out.set(encodeHeader(blob))
-  out[headerBytes] = blob.iv.length
-  out.set(blob.iv, headerBytes + 1)
-  out.set(blob.ciphertext, headerBytes + 1 + blob.iv.length)
+export function encodeCiphertextBlob(header: CiphertextHeader, { iv, ciphertext }: CiphertextBody): Uint8Array {
+  const out = Buffer.allocUnsafe(headerBytes + 1 + iv.length + ciphertext.length)
+  out.set(encodeHeader(header))
+  out[headerBytes] = iv.length
+  out.set(iv, headerBytes + 1)
+  out.set(ciphertext, headerBytes + 1 + iv.length)
   return out
 }
 
@@ -69,28 +71,39 @@ export function additionalData(header: CiphertextHeader, encryptionContext: Read
 /** Pairs sorted by the UTF-8 bytes of the key, each string behind its u32 length: injective. The empty context is zero bytes. */
 export function canonicalContext(context: Readonly<Record<string, string>>): Uint8Array {
   const pairs = Object.entries(context).map(([key, value]) => [utf8(key), utf8(value)] as const)
-  pairs.sort(([a], [b]) => Buffer.compare(a, b))
+  if (pairs.length > 1) pairs.sort(([a], [b]) => Buffer.compare(a, b))
   const out = Buffer.allocUnsafe(pairs.reduce((sum, [key, value]) => sum + key.length + value.length + 8, 0))
   let at = 0
-  for (const text of pairs.flat()) {
-    at = out.writeUInt32BE(text.length, at)
-    out.set(text, at)
-    at += text.length
+  for (const pair of pairs) {
+    for (const text of pair) {
+      at = out.writeUInt32BE(text.length, at)
+      at += text.copy(out, at)
+    }
   }
   return out
 }
 
-function encodeHeader({ suite, keyId, version }: CiphertextHeader): Uint8Array {
-  const out = Buffer.alloc(headerBytes)
-  out.set(magic)
-  out[4] = suites.find(row => row.suite === suite)?.byte ?? 0
-  out.set(keyIdBytes(keyId), 5)
-  out.writeUInt32BE(version, 21)
+/** The same few versions come again and again. Whoever passes a header must not change it afterwards. */
+const encodedHeaders = new WeakMap<CiphertextHeader, Buffer>()
+
+function encodeHeader(header: CiphertextHeader): Uint8Array {
+  let out = encodedHeaders.get(header)
+  if (!out) {
+    out = Buffer.alloc(headerBytes)
+    out.set(magic)
+    out[4] = suites.find(row => row.suite === header.suite)?.byte ?? 0
+    out.set(keyIdBytes(header.keyId), 5)
+    out.writeUInt32BE(header.version, 21)
+    encodedHeaders.set(header, out)
+  }
   return out
 }
 
 /** Half a surrogate pair has no UTF-8: any two of them would become the same bytes. Fronts refuse such a text before it comes here. */
-function utf8(text: string): Uint8Array {
-  if (/\p{Surrogate}/u.test(text)) throw new TypeError('a text with an unpaired surrogate cannot be authenticated')
+function utf8(text: string): Buffer {
+  // The first test is the quick one: most texts have no surrogate at all.
+  if (/[\ud800-\udfff]/.test(text) && /\p{Surrogate}/u.test(text)) {
+    throw new TypeError('a text with an unpaired surrogate cannot be authenticated')
+  }
   return Buffer.from(text)
 }

@@ -47,9 +47,8 @@ export class BackingKeys {
   /** Encrypts under the current version, or a newer one if its budget is spent. */
   async seal(key: UsableKey, plaintext: Uint8Array, context: Context): Promise<{ blob: Uint8Array, version: KeyVersion }> {
     const version = await this.#sealingVersion(key)
-    const header = { suite: version.suite, keyId: version.keyId, version: version.version }
-    const sealed = await this.#options.hsm.seal(this.#material(version), plaintext, additionalData(header, context))
-    return { blob: encodeCiphertextBlob({ ...header, ...sealed }), version }
+    const sealed = await this.#options.hsm.seal(this.#material(version), plaintext, additionalData(version, context))
+    return { blob: encodeCiphertextBlob(version, sealed), version }
   }
 
   /** Throws InvalidCiphertextException for every defect alike. The blob must name this key. */
@@ -57,7 +56,7 @@ export class BackingKeys {
     const version = key.versions.get(blob.version)
     if (version?.state !== 'ready' || version.suite !== blob.suite) throw invalidCiphertext()
     try {
-      return { plaintext: await this.#options.hsm.open(this.#material(version), blob, additionalData(blob, context)), version }
+      return { plaintext: await this.#options.hsm.open(this.#material(version), blob, additionalData(version, context)), version }
     } catch (error) {
       if (error instanceof HsmError && error.kind === 'ciphertext-invalid') throw invalidCiphertext()
       throw error

@@ -88,7 +88,7 @@ describe('backing keys', () => {
       const [one, other] = [await newKey(services), await newKey(services)]
       const decoded = decodeCiphertextBlob((await seal(services, one)).blob)
       if (!decoded) throw new Error('not a ciphertext')
-      const moved = encodeCiphertextBlob({ ...decoded, keyId: other.key.keyId })
+      const moved = encodeCiphertextBlob({ ...decoded, keyId: other.key.keyId }, decoded)
       await refused(open(services, other, moved), 'InvalidCiphertextException')
     })
 

@@ -133,7 +133,7 @@ describe('perform', () => {
       const { CiphertextBlob: blob } = await call(services, encrypt, { KeyId: key.key.keyId, Plaintext: Buffer.from('secret') })
       const decoded = decodeCiphertextBlob(blob ?? new Uint8Array())
       if (!blob || !decoded) throw new Error('not a ciphertext')
-      const ofUnknownKey = encodeCiphertextBlob({ ...decoded, keyId: unknownKey })
+      const ofUnknownKey = encodeCiphertextBlob({ ...decoded, keyId: unknownKey }, decoded)
       await refused(call(services, decrypt, { CiphertextBlob: blob }, nobody), 'AccessDeniedException')
       await refused(call(services, decrypt, { CiphertextBlob: ofUnknownKey }, nobody), 'AccessDeniedException')
       await refused(call(services, decrypt, { CiphertextBlob: ofUnknownKey }), 'InvalidCiphertextException')

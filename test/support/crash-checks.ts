@@ -8,7 +8,7 @@ import { query, readyBackingKeys, tokenObjects } from './token.js'
 
 const connections = 24
 /** Ciphertexts that are opened after each crash: all newer ones up to this number, and as many of the older ones. */
-export const openedMax = 400
+export const openedMax = 200
 
 const rootLabels = ['cvg-root-audit-1', 'cvg-root-audit-1', 'cvg-root-mac-1', 'cvg-root-seal-1']
 
