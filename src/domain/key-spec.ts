@@ -5,11 +5,10 @@ export type KeyUsage = 'ENCRYPT_DECRYPT'
 interface KeySpecRow {
   readonly usages: readonly KeyUsage[]
   readonly encryptionAlgorithms: readonly 'SYMMETRIC_DEFAULT'[]
-  readonly rotates: boolean
 }
 
 export const keySpecs: ReadonlyMap<string, KeySpecRow & { readonly spec: KeySpec }> = new Map([
   ['SYMMETRIC_DEFAULT', {
-    spec: 'SYMMETRIC_DEFAULT', usages: ['ENCRYPT_DECRYPT'], encryptionAlgorithms: ['SYMMETRIC_DEFAULT'], rotates: true,
+    spec: 'SYMMETRIC_DEFAULT', usages: ['ENCRYPT_DECRYPT'], encryptionAlgorithms: ['SYMMETRIC_DEFAULT'],
   }],
 ])

@@ -53,7 +53,7 @@ export interface KeyVersion {
   /** How the version came about; absent for the first. */
   readonly rotation?: Rotation
   readonly evidence: readonly Evidence[]
-  /** The process that is creating or destroying it (ports/instance.ts). */
+  /** The process that is creating or destroying it (a random id for every start). */
   readonly owner: string
 }
 

@@ -3,8 +3,6 @@ import { keyIdBytes } from './key-id.js'
 import type { RotationSchedule } from './key.js'
 
 export const dayMs = 86_400_000
-/** KMS API Reference, EnableKeyRotation. */
-export const rotationPeriodDaysDefault = 365
 /** RotateKeyOnDemand conflicts with a scheduled rotation that is this near (KMS API Reference, ConflictException). */
 export const scheduledRotationNearMs = 20 * 60_000
 

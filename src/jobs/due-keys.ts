@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { KeyName } from '../ports/keys.js'
 import { deleteDueKey } from '../service/delete-keys.js'
 import { rotateDueKey } from '../service/rotate-keys.js'
@@ -26,6 +27,10 @@ async function claimEach(
 ): Promise<number> {
   let done = 0
   for (const name of names) {
+    // Neither rotated nor destroyed without a record.
+    if (!services.audit.healthy()) return done
+    // Store and HSM may answer without ever letting the event loop turn; requests must not wait for the whole batch.
+    await nextTurn()
     const lease = `${job}:${name.region}/${name.keyId}`
     const now = services.clock.now()
     if (!await services.store.leases.acquire(lease, owner, now, now + leaseMs)) continue

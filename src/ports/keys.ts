@@ -21,6 +21,8 @@ export interface Keys {
 
   /** Ids of the keys that the API may show, ascending, after `after`. Ids only, so the MAC is not checked. */
   list(region: string, after: string | undefined, limit: number): Promise<readonly string[]>
+  /** The regions that have keys of any state, served or not. */
+  regions(): Promise<readonly string[]>
   /** Enabled keys whose next scheduled rotation is not later than `now`, oldest first. */
   dueForRotation(now: number, limit: number): Promise<readonly KeyName[]>
   /** PendingDeletion keys whose date has come, and keys left in Destroying. */

@@ -22,11 +22,20 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** What is fixed at first start. Authenticated as in ports/keys.ts. */
+/** What is fixed at first start, and the head. Authenticated as in ports/keys.ts. */
 export interface Installation {
   readonly accountId: string
   readonly createdAt: number
   readonly roots: { readonly seal: number, readonly mac: number, readonly audit: number }
+  /** Goes up for as long as the store is in use, and never down: service/rollback.ts. */
+  readonly head: number
+}
+
+/** A copy of `Installation.head` that is not restored together with the store. */
+export interface HeadWitness {
+  /** 0 when there is none yet. */
+  read(): number
+  write(head: number): void
 }
 
 export interface InstanceRecord {

@@ -6,7 +6,7 @@ import { backingKey, type Material } from '../domain/material.js'
 import { keyMaterialId } from '../domain/rotation.js'
 import type { Clock } from '../ports/clock.js'
 import { HsmError, type Hsm } from '../ports/hsm.js'
-import type { KeyName } from '../ports/keys.js'
+import { IntegrityError, type KeyName } from '../ports/keys.js'
 import type { Log } from '../ports/log.js'
 import type { Store } from '../ports/store.js'
 import type { Directory } from './directory.js'
@@ -128,11 +128,27 @@ export class BackingKeys {
     return this.#takeBack(draft, false)
   }
 
+  /** Gives up a version that was never finished as far as this store knows, but leaves its object: the store may be wrong. */
+  abandon(draft: KeyVersion): Promise<void> {
+    return this.#takeBack(draft, true)
+  }
+
+  /** Lets no more seals be made under the current version of a key, so that the next one rotates it first. */
+  async spend({ key }: KeyView): Promise<void> {
+    const { store, sealsPerVersionMax } = this.#options
+    await store.keys.reserveSeals(key.region, key.keyId, key.currentVersion, sealsPerVersionMax, sealsPerVersionMax)
+  }
+
   async #takeBack(draft: KeyVersion, rowOnly: boolean): Promise<void> {
     const { store, directory, hsm } = this.#options
     // A commit whose answer was lost may have finished it after all, and then ciphertexts may depend on it.
     const stored = await store.keys.get(draft.region, draft.keyId)
     if (stored?.versions.get(draft.version)?.state !== 'creating') return
+    // Numbers only grow, so what is being made is newer than what is current. Otherwise somebody has put an old row back.
+    if (stored.key.state !== 'Creating' && draft.version <= stored.key.currentVersion) {
+      const current = stored.key.currentVersion
+      throw new IntegrityError(`key ${draft.keyId}: version ${draft.version} cannot be half-made while ${current} is current`)
+    }
     if (!rowOnly) await hsm.destroyMaterial(this.#material(draft))
     if (draft.version === 1) await store.keys.remove(draft.region, draft.keyId)
     else await store.keys.removeVersion(draft.region, draft.keyId, draft.version)

@@ -22,6 +22,8 @@ const grantTokens: readonly string[] = ['GrantToken', 'GrantTokens']
 
 /** Gathers what the audit log is told of one call, in CloudTrail's shape (CloudTrail User Guide, Record contents). */
 export class CallRecord {
+  /** Known before the operation is, and also when the service has no such operation. */
+  eventName: string | undefined
   operation: Operation | undefined
   input: unknown
   output: unknown
@@ -65,7 +67,7 @@ export class CallRecord {
       eventVersion: '1.11',
       eventTime: this.#eventTime,
       eventSource: 'kms.amazonaws.com',
-      eventName: this.operation?.name ?? 'Unknown',
+      eventName: this.operation?.name ?? this.eventName ?? 'Unknown',
       eventType: 'AwsApiCall',
       eventID: randomUUID(),
       requestID: this.#origin.requestId,

@@ -14,12 +14,13 @@ export async function deleteDueKey({ region, keyId }: KeyName, services: Service
     return { key: { ...view.key, state: 'Destroying' }, versions: allVersions(view, 'destroying') }
   })
   if (destroying.key.state !== 'Destroying') return false
-  await store.aliases.removeAllOf(region, keyId)
-  directory.forgetAllAliases()
-  await backingKeys.destroyObjects(destroying)
+  // The record comes first: nothing is destroyed that the audit log does not tell of. After a crash it may tell it twice.
   await audit.append(serviceEvent('DeleteKey', destroying.key, clock, {
     keyVersions: [...destroying.versions.values()].map(({ version, keyMaterialId }) => ({ keyVersion: version, keyMaterialId })),
   }))
+  await store.aliases.removeAllOf(region, keyId)
+  directory.forgetAllAliases()
+  await backingKeys.destroyObjects(destroying)
   await directory.change(region, keyId, view => {
     const { schedule: _, ...key } = view.key
     return { key: { ...key, state: 'Destroyed', policy: '', tags: [], description: '' }, versions: allVersions(view, 'destroyed') }

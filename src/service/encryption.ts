@@ -10,19 +10,12 @@ import type { Services } from './services.js'
 export const encrypt = onKey(api.encrypt, {
   state: 'use',
   aliases: true,
+  algorithm: input => input.EncryptionAlgorithm,
   key: input => input.KeyId,
   async run({ key, input, used }, { backingKeys }) {
-    try {
-      symmetricOnly(input.EncryptionAlgorithm)
-      const { blob, version } = await backingKeys.seal(key, input.Plaintext, input.EncryptionContext ?? {})
-      used(key.key.arn, version.version, version.keyMaterialId)
-      return { CiphertextBlob: blob, KeyId: key.key.arn, EncryptionAlgorithm: input.EncryptionAlgorithm }
-    } finally {
-      input.Plaintext.fill(0)
-    }
-  },
-  async rehearse({ input }) {
-    symmetricOnly(input.EncryptionAlgorithm)
+    const { blob, version } = await backingKeys.seal(key, input.Plaintext, input.EncryptionContext ?? {})
+    used(key.key.arn, version.version, version.keyMaterialId)
+    return { CiphertextBlob: blob, KeyId: key.key.arn, EncryptionAlgorithm: input.EncryptionAlgorithm }
   },
 })
 
@@ -32,31 +25,29 @@ export const decrypt = onKeys(api.decrypt, {
     refuseRecipient(input)
     ciphertextOrModifier(input.CiphertextBlob, input.KeyId, 'KeyId', input)
   },
-  needs: input => [sourceNeed(input.KeyId, input.CiphertextBlob, 'kms:Decrypt')],
+  needs: input => [sourceNeed(input.KeyId, input.CiphertextBlob, 'kms:Decrypt', input.EncryptionAlgorithm)],
   async run(call, services) {
     const key = keyAt(call, 0)
-    symmetricOnly(call.input.EncryptionAlgorithm)
     const { plaintext, version } = await open(key, call.input.CiphertextBlob, call.input.EncryptionContext, services)
     call.used(key.key.arn, version.version, version.keyMaterialId)
     return {
       KeyId: key.key.arn, Plaintext: plaintext, EncryptionAlgorithm: call.input.EncryptionAlgorithm, KeyMaterialId: version.keyMaterialId,
     }
   },
-  async rehearse(call, services) {
-    symmetricOnly(call.input.EncryptionAlgorithm)
-    await tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.EncryptionContext, services)
-  },
+  rehearse: (call, services) => tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.EncryptionContext, services),
 })
 
 export const reEncrypt = onKeys(api.reEncrypt, {
   check: input => ciphertextOrModifier(input.CiphertextBlob, input.SourceKeyId, 'SourceKeyId', input),
   needs: input => [
-    sourceNeed(input.SourceKeyId, input.CiphertextBlob, 'kms:ReEncryptFrom'),
-    { ref: input.DestinationKeyId, action: 'kms:ReEncryptTo', state: 'use', aliases: true },
+    sourceNeed(input.SourceKeyId, input.CiphertextBlob, 'kms:ReEncryptFrom', input.SourceEncryptionAlgorithm),
+    {
+      ref: input.DestinationKeyId, action: 'kms:ReEncryptTo', state: 'use', aliases: true,
+      algorithm: { name: input.DestinationEncryptionAlgorithm, otherwise: 'InvalidKeyUsageException' },
+    },
   ],
   async run(call, services) {
     const { input } = call
-    symmetricOnly(input.SourceEncryptionAlgorithm, input.DestinationEncryptionAlgorithm)
     const [from, to] = [keyAt(call, 0), keyAt(call, 1)]
     const source = await open(from, input.CiphertextBlob, input.SourceEncryptionContext, services)
     try {
@@ -76,15 +67,13 @@ export const reEncrypt = onKeys(api.reEncrypt, {
       source.plaintext.fill(0)
     }
   },
-  async rehearse(call, services) {
-    symmetricOnly(call.input.SourceEncryptionAlgorithm, call.input.DestinationEncryptionAlgorithm)
-    await tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.SourceEncryptionContext, services)
-  },
+  rehearse: (call, services) => tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.SourceEncryptionContext, services),
 })
 
 /** A symmetric ciphertext names its key, so the client need not; a blob that names none of ours is simply invalid. */
-function sourceNeed(ref: string | undefined, bytes: Uint8Array | undefined, action: string): KeyNeed {
-  const need = { action, state: 'use', aliases: true } as const
+function sourceNeed(ref: string | undefined, bytes: Uint8Array | undefined, action: string, algorithm: string): KeyNeed {
+  // AWS KMS answers a Decrypt that does not fit its key otherwise than any other call.
+  const need = { action, state: 'use', aliases: true, algorithm: { name: algorithm, otherwise: 'IncorrectKeyException' } } as const
   if (ref !== undefined) return { ...need, ref }
   const blob = decodeCiphertextBlob(bytes ?? new Uint8Array())
   if (!blob) throw invalidCiphertext()
@@ -125,14 +114,6 @@ function ciphertextOrModifier(
   if (blob) return
   if (!ignored) throw new KmsError('ValidationException', 'CiphertextBlob is required.')
   if (keyId === undefined) throw new KmsError('ValidationException', `${keyMember} is required when CiphertextBlob is not given.`)
-}
-
-/** Until there are other key specs, only one algorithm fits a key. */
-function symmetricOnly(...algorithms: readonly string[]): void {
-  for (const algorithm of algorithms) {
-    if (algorithm === 'SYMMETRIC_DEFAULT') continue
-    throw new KmsError('InvalidKeyUsageException', `Algorithm ${algorithm} is incompatible with key spec SYMMETRIC_DEFAULT.`)
-  }
 }
 
 function keyAt({ keys }: Call, at: number): UsableKey {

@@ -3,7 +3,7 @@ import { HsmError, type Hsm } from '../ports/hsm.js'
 import { IntegrityError } from '../ports/keys.js'
 import type { Installation, Store } from '../ports/store.js'
 import { newAccessKey } from './credentials.js'
-import { firstRoots, makeMissingRoots, missingRoots } from './roots.js'
+import { firstRoots, holdsBackingKeys, makeMissingRoots, missingRoots } from './roots.js'
 
 export interface Administrator { readonly accountId: string, readonly accessKeyId: string, readonly secret: string }
 
@@ -54,6 +54,10 @@ async function storedInstallation({ instance }: Store): Promise<Installation | u
 }
 
 async function install({ hsm, store, clock, accountId, handOver }: FirstStartOptions): Promise<Installation> {
+  if (await holdsBackingKeys(hsm)) {
+    throw new InstallationError('the HSM token holds keys, but the database does not know of any installation: the database is missing or '
+      + 'damaged, or the token belongs to another installation. Restore the database, or use another token')
+  }
   await makeMissingRoots(hsm, firstRoots)
   const account = accountId ?? await randomAccountId(hsm)
   const { accessKey, secret } = await newAccessKey(hsm, clock, firstRoots.seal, {
@@ -61,7 +65,7 @@ async function install({ hsm, store, clock, accountId, handOver }: FirstStartOpt
   })
   handOver({ accountId: account, accessKeyId: accessKey.accessKeyId, secret })
   await store.credentials.put(accessKey)
-  const made = { accountId: account, createdAt: clock.now(), roots: firstRoots }
+  const made = { accountId: account, createdAt: clock.now(), roots: firstRoots, head: 1 }
   await store.instance.put(made)
   return made
 }

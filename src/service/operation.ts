@@ -1,6 +1,6 @@
 import type { Contract, Input, Output } from '../api/shape.js'
 import type { Caller } from '../domain/caller.js'
-import type { KmsError } from '../domain/errors.js'
+import type { ErrorCode, KmsError } from '../domain/errors.js'
 import type { Scope } from '../domain/key-ref.js'
 import type { StateRule, UsableKey } from '../domain/key-state.js'
 import type { Services } from './services.js'
@@ -14,6 +14,8 @@ export interface KeyNeed {
   readonly state: StateRule
   /** Aliases are taken only by the operations that say so (KMS API Reference, KeyId). */
   readonly aliases: boolean
+  /** Must fit the key's spec; if not, this error. */
+  readonly algorithm?: { readonly name: string, readonly otherwise: ErrorCode }
   /** What to answer when there is no such key; without it, NotFoundException. */
   readonly otherwise?: () => KmsError
 }
@@ -51,6 +53,7 @@ interface OnKey<C extends Contract> extends Common<C> {
   readonly state: StateRule
   readonly key: (input: Input<C>) => string
   readonly aliases?: true
+  readonly algorithm?: (input: Input<C>) => string
   readonly run: (call: Call<Input<C>> & { readonly key: UsableKey }, services: Services) => Promise<Output<C>>
 }
 
@@ -64,11 +67,14 @@ interface OnAccount<C extends Contract> extends Common<C> {
 }
 
 /** An operation on one key, whose action is its own name. */
-export function onKey<C extends Contract>(contract: C, { state, key, aliases, run, ...rest }: OnKey<NoInfer<C>>): Operation {
+export function onKey<C extends Contract>(contract: C, { state, key, aliases, algorithm, run, ...rest }: OnKey<NoInfer<C>>): Operation {
   const action = `kms:${contract.name}`
   return onKeys(contract, {
     ...rest,
-    needs: input => [{ ref: key(input), action, state, aliases: aliases ?? false }],
+    needs: input => [{
+      ref: key(input), action, state, aliases: aliases ?? false,
+      ...algorithm && { algorithm: { name: algorithm(input), otherwise: 'InvalidKeyUsageException' as const } },
+    }],
     run: (call, services) => run({ ...call, key: only(call.keys) }, services),
   })
 }

@@ -1,5 +1,7 @@
+import type { Members } from '../api/shape.js'
 import type { Caller } from '../domain/caller.js'
 import { KmsError } from '../domain/errors.js'
+import { keySpecs } from '../domain/key-spec.js'
 import { aliasArn, keyArn, parseKeyRef, type KeyRef, type Scope } from '../domain/key-ref.js'
 import { checkState, isVisible, notFound, type UsableKey } from '../domain/key-state.js'
 import type { KeyView } from '../domain/key.js'
@@ -12,6 +14,8 @@ import type { Services } from './services.js'
 /** What `perform` asks of a front, in this order. Each may throw KmsError; what they do not reach is not in the audit record. */
 export interface Front {
   authenticate(): Promise<Identity> | Identity
+  /** The name of the operation if the API has it, built or not; for the record of a refusal. */
+  eventName?(): string | undefined
   /** Throws UnknownOperationException or UnsupportedOperationException. */
   operation(): Operation
   /** The members, checked against `operation.contract.input`. */
@@ -30,6 +34,8 @@ export type Performer = (origin: CallOrigin, front: Front) => Promise<Performed>
  */
 export function performer(services: Services): Performer {
   return async (origin, front) => {
+    // What cannot be recorded must not take effect either.
+    if (!services.audit.healthy()) throw new KmsError('KMSInternalException')
     const record = new CallRecord(origin, services.clock)
     let performed: Performed
     try {
@@ -38,15 +44,32 @@ export function performer(services: Services): Performer {
       const refusal = refusalOf(error)
       await services.audit.append(record.refused(refusal))
       throw refusal
+    } finally {
+      wipe(record.operation?.contract.input, record.input)
     }
-    await services.audit.append(record.succeeded())
+    try {
+      await services.audit.append(record.succeeded())
+    } catch (error) {
+      wipe(record.operation?.contract.output, performed.output)
+      throw error
+    }
     return performed
+  }
+}
+
+/** Overwrites the plaintext among the members, whatever became of the call. */
+function wipe(members: Members | null | undefined, value: unknown): void {
+  if (!members || typeof value !== 'object' || value === null) return
+  for (const [name, shape] of Object.entries(members)) {
+    const member = (value as Record<string, unknown>)[name]
+    if (shape.type === 'blob' && shape.sensitive && member instanceof Uint8Array) member.fill(0)
   }
 }
 
 async function answer(record: CallRecord, front: Front, services: Services): Promise<Performed> {
   const identity = await front.authenticate()
   record.identified(identity)
+  record.eventName = front.eventName?.()
   const operation = front.operation()
   record.operation = operation
   const input = front.input(operation)
@@ -76,7 +99,15 @@ async function allowedKeys(
     found.push({ need, view })
   }
   for (const { need, view } of found) authorise(caller, need.action, view.key.arn)
+  for (const { need, view } of found) checkAlgorithm(need, view)
   return found.map(({ need, view }) => checkState(view, need.state))
+}
+
+function checkAlgorithm({ algorithm }: KeyNeed, { key }: KeyView): void {
+  if (!algorithm || keySpecs.get(key.keySpec)?.encryptionAlgorithms.some(known => known === algorithm.name)) return
+  throw new KmsError(algorithm.otherwise, algorithm.otherwise === 'IncorrectKeyException'
+    ? 'The key ID in the request does not identify a CMK that can perform this operation.'
+    : `Algorithm ${algorithm.name} is incompatible with key spec ${key.keySpec}.`)
 }
 
 async function findKey(need: KeyNeed, caller: Caller, scope: Scope, services: Services): Promise<KeyView> {

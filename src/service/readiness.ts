@@ -1,3 +1,5 @@
+import { rootMaterial } from '../domain/material.js'
+import { firstRoots } from './roots.js'
 import type { Services } from './services.js'
 
 export interface Readiness { readonly ok: boolean, readonly checks: Readonly<Record<string, string>> }
@@ -14,7 +16,11 @@ export async function readiness({ hsm, store, audit, log }: Services): Promise<R
     }
   }
   const checks = await Promise.all([
-    check('hsm', () => hsm.probe()),
+    check('hsm', async () => {
+      await hsm.probe()
+      // A login alone is not enough: the objects that everything leans on must be there.
+      await hsm.mac(rootMaterial('mac', firstRoots.mac), new Uint8Array(1))
+    }),
     check('store', () => store.probe()),
     check('audit', async () => {
       if (!audit.healthy()) throw new Error('the audit log cannot be written')

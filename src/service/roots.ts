@@ -30,7 +30,8 @@ async function isWhole(hsm: Hsm, material: Material): Promise<boolean> {
   }
 }
 
-async function holdsBackingKeys(hsm: Hsm): Promise<boolean> {
+/** Whether an installation has made keys in this token. */
+export async function holdsBackingKeys(hsm: Hsm): Promise<boolean> {
   const labels = await hsm.list()
   return labels.some(({ label }) => materialOwner(label)?.kind === 'backing-key')
 }

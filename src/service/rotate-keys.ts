@@ -1,3 +1,4 @@
+import { KmsError } from '../domain/errors.js'
 import { checkState } from '../domain/key-state.js'
 import type { Key, KeyView } from '../domain/key.js'
 import { scheduleAfter } from '../domain/rotation.js'
@@ -13,7 +14,8 @@ export async function rotateDueKey({ region, keyId }: KeyName, services: Service
   if (!view || !isDue(view.key, now)) return false
   const rotated = await services.backingKeys.rotate(view.key, 'AUTOMATIC', stored => {
     checkState({ ...view, key: stored }, 'rotate')
-    return stored.schedule ? { ...stored, schedule: scheduleAfter(stored.schedule, now) } : stored
+    if (!stored.schedule || !isDue(stored, now)) throw new KmsError('ConflictException', 'The schedule was changed meanwhile')
+    return { ...stored, schedule: scheduleAfter(stored.schedule, now) }
   })
   await recordRotation(rotated, 'schedule', services)
   return true

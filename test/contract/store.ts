@@ -166,7 +166,7 @@ function leasesContract(store: () => Store): void {
 }
 
 function instanceContract(store: () => Store): void {
-  const installation = { accountId: '111122223333', createdAt: 5, roots: { seal: 1, mac: 2, audit: 3 } }
+  const installation = { accountId: '111122223333', createdAt: 5, roots: { seal: 1, mac: 2, audit: 3 }, head: 7 }
 
   it('is absent before the first start, then what was put last', async () => {
     expect(await store().instance.get()).to.equal(undefined)

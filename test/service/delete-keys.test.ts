@@ -9,9 +9,9 @@ import type { Hsm } from '../../src/ports/hsm.js'
 import { deleteDueKey } from '../../src/service/delete-keys.js'
 import type { Services } from '../../src/service/services.js'
 import { MovedClock } from '../support/clock.js'
-import { Interruption } from '../support/interruption.js'
+import { Interruption, replacing } from '../support/interruption.js'
 import { RecordedAudit } from '../support/recorded.js'
-import { refused } from '../support/refusal.js'
+import { refused, rejected } from '../support/refusal.js'
 import { call, openTestHsm, openTestStore, region, servicesOver, storedKey, type TestStore } from '../support/services.js'
 
 const windowDays = 7
@@ -97,6 +97,14 @@ describe('deletion of a key', () => {
     expect(event?.additionalEventData).to.deep.equal({
       keyVersions: [...versions.values()].map(({ version, keyMaterialId }) => ({ keyVersion: version, keyMaterialId })),
     })
+  })
+
+  it('destroys nothing that cannot be recorded', async () => {
+    const keyId = await condemnedKey()
+    clock.advance(windowDays * dayMs)
+    const full = replacing<RecordedAudit>(audit, { append: () => Promise.reject(new RangeError('no space left')) })
+    await rejected(deleteDueKey({ region, keyId }, { ...services, audit: full }), RangeError)
+    expect(await objectsOf(keyId)).to.equal(3)
   })
 
   it('does not happen a moment early', async () => {

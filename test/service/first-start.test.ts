@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { openHsm } from '../../src/adapters/pkcs11/hsm.js'
 import { openSqlite } from '../../src/adapters/sql/sqlite.js'
-import { rootMaterial, type RootName } from '../../src/domain/material.js'
+import { backingKey, rootMaterial, type RootName } from '../../src/domain/material.js'
 import type { Hsm } from '../../src/ports/hsm.js'
 import type { Installation, Store } from '../../src/ports/store.js'
 import { AccessKeys } from '../../src/service/credentials.js'
@@ -68,6 +68,19 @@ describe('first start', () => {
     expect(installed.accountId).to.match(/^[0-9]{12}$/)
     expect(installed.roots).to.deep.equal({ seal: 1, mac: 1, audit: 1 })
     await expectComplete(installed)
+  })
+
+  it('is refused on a token that holds keys: the database is missing, or the token is another installation\'s', async () => {
+    const key = backingKey('11111111-2222-4333-8444-555555555555', 1, 'gcm')
+    await makeMissingRoots(hsm, firstRoots)
+    await hsm.createMaterial(key)
+    try {
+      await rejected(start(), InstallationError)
+      expect(handedOver).to.have.length(0)
+      expect(await store.instance.get()).to.equal(undefined)
+    } finally {
+      await hsm.destroyMaterial(key)
+    }
   })
 
   it('takes the account id that it is given', async () => {

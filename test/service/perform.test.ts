@@ -21,7 +21,7 @@ import { onEveryCall, replacing } from '../support/interruption.js'
 import { RecordedAudit, RecordedLog } from '../support/recorded.js'
 import { refused, rejected } from '../support/refusal.js'
 import {
-  accountId, administrator, call, newKey, nobody, openTestHsm, openTestStore, operationOf, region, servicesOver, type TestStore,
+  accountId, administrator, call, newKey, nobody, openTestHsm, openTestStore, operationOf, region, servicesOver, type TestStore, storedKey,
 } from '../support/services.js'
 
 const origin = { requestId: 'request-1', sourceIp: '192.0.2.1', userAgent: 'test' }
@@ -267,6 +267,14 @@ describe('perform', () => {
       const muted = servicesOver({ hsm, store: opened.store, audit: full })
       await rejected(call(muted, generateDataKey, { KeyId: key.key.keyId, KeySpec: 'AES_256' }), RangeError)
       await rejected(call(muted, describeKey, { KeyId: unknownKey }), RangeError)
+    })
+
+    it('that will not be written keeps the call from having any effect', async () => {
+      const dead = new RecordedAudit()
+      dead.isHealthy = false
+      const muted = servicesOver({ hsm, store: opened.store, audit: dead })
+      await refused(call(muted, disableKey, { KeyId: key.key.keyId }), 'KMSInternalException')
+      expect((await storedKey(opened.store, key.key.keyId)).key.state).to.equal('Enabled')
     })
 
     it('is in the file when the answer comes', async () => {

@@ -169,6 +169,8 @@ describe('a spent key version', () => {
 
   /** Waits for a rotation in the background. */
   async function settled({ backingKeys }: Services, key: UsableKey): Promise<void> {
+    // It is begun behind the answer, not before it.
+    await new Promise(resolve => setImmediate(resolve))
     while (backingKeys.isMaking({ region, keyId: key.key.keyId })) await new Promise(resolve => setImmediate(resolve))
     // Its record in the audit log comes right behind.
     await new Promise(resolve => setImmediate(resolve))

@@ -5,13 +5,14 @@ import type { Log, LogFields } from '../../src/ports/log.js'
 /** An audit log that keeps its events in memory, to be looked at. What its files hold is tested with the adapter. */
 export class RecordedAudit implements AuditLog {
   readonly events: AuditEvent[] = []
+  isHealthy = true
 
   async append(event: AuditEvent): Promise<void> {
     this.events.push(event)
   }
 
   healthy(): boolean {
-    return true
+    return this.isHealthy
   }
 
   async close(): Promise<void> {}

@@ -33,6 +33,13 @@ describe('the audit record of a call', () => {
     )
   })
 
+  it('names an operation that is not built, and never one that the API does not have', async () => {
+    await on.call('CreateGrant', {})
+    expect(newest()?.eventName).to.equal('CreateGrant')
+    await on.call('NoSuchOperation', {})
+    expect(newest()?.eventName).to.equal('Unknown')
+  })
+
   it('says who, what, where and when, which key and which version', async () => {
     const { id, arn, materialId } = await on.newKey()
     const { accountId, region, accessKeyId } = on.server.admin

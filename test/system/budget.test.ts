@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { findSoftHsm } from '../../src/adapters/pkcs11/softhsm-token.js'
 import { materialOwner } from '../../src/domain/material.js'
 import { HsmError } from '../../src/ports/hsm.js'
+import { killLeftovers, spawnForOneTest } from '../support/one-test.js'
 import { errorOf, RawClient, type RawAnswer } from '../support/raw-client.js'
 import { printSeedOfFailures, seeded } from '../support/seeded.js'
-import { removeDirectory, spawnServer, startServer, temporaryDirectory, type ServerAddress, type SpawnedServer } from '../support/server.js'
+import { removeDirectory, startServer, temporaryDirectory, type ServerAddress, type SpawnedServer } from '../support/server.js'
 import { encryptionsByLabel, findSpy } from '../support/spy-log.js'
 import { query, softHsmEnvironment } from '../support/token.js'
 
@@ -28,7 +29,7 @@ describe('the invocation budget of a key version', () => {
 
     before(async () => {
       // The embedded token is made by a first start; from then on the same token is reached through the witness.
-      await (await spawnServer({ dataDir })).kill('SIGTERM')
+      await (await spawnForOneTest({ dataDir })).kill('SIGTERM')
       for (const seals of sealsUntilKill) {
         const server = await spawnWatched(dataDir, logs)
         keyId ??= await createKey(server)
@@ -37,7 +38,10 @@ describe('the invocation budget of a key version', () => {
       }
     })
 
-    after(() => removeDirectory(dataDir))
+    after(async () => {
+      await killLeftovers()
+      removeDirectory(dataDir)
+    })
 
     it('never asks the HSM for more encryptions than the cap under one version, as pkcs11-spy has seen', () => {
       const totals = encryptionsPerVersion(logs, keyId)
@@ -64,7 +68,7 @@ describe('the invocation budget of a key version', () => {
     })
 
     it('leaves every ciphertext of every version readable', async () => {
-      const server = await spawnServer({ dataDir })
+      const server = await spawnForOneTest({ dataDir })
       const answers = await inParallel(server, sealed, (client, { blob }) => client.call('Decrypt', { CiphertextBlob: blob }))
       expect(answers.map(answer => member(answer, 'Plaintext'))).to.deep.equal(sealed.map(({ plaintext }) => plaintext))
       await server.kill('SIGTERM')
@@ -74,34 +78,37 @@ describe('the invocation budget of a key version', () => {
   it('refuses to encrypt with an error that clients retry when a spent version cannot be replaced, and still decrypts', async () => {
     const server = await startServer({ settings: { kms: { sealsPerVersionMax: 20 } } })
     const client = await RawClient.open(server)
-    const keyId = await createKey(server)
-    const { hsm } = server.services
-    const healthy = hsm.createMaterial.bind(hsm)
-    hsm.createMaterial = () => Promise.reject(new HsmError('capacity', 'the token is full'))
+    try {
+      const keyId = await createKey(server)
+      const { hsm } = server.services
+      const healthy = hsm.createMaterial.bind(hsm)
+      hsm.createMaterial = () => Promise.reject(new HsmError('capacity', 'the token is full'))
 
-    const answers: RawAnswer[] = []
-    for (let count = 0; count < 25; count++) answers.push(await encrypt(client, keyId, 'AAAA'))
-    expect(answers.map(({ status }) => status)).to.deep.equal([...Array<number>(20).fill(200), ...Array<number>(5).fill(500)])
-    expect(new Set(answers.slice(20).map(errorOf))).to.deep.equal(new Set(['KeyUnavailableException']))
-    const [first] = answers
-    expect(member(await client.call('Decrypt', { CiphertextBlob: first && member(first, 'CiphertextBlob') }), 'Plaintext')).to.equal('AAAA')
+      const answers: RawAnswer[] = []
+      for (let count = 0; count < 25; count++) answers.push(await encrypt(client, keyId, 'AAAA'))
+      expect(answers.map(({ status }) => status)).to.deep.equal([...Array<number>(20).fill(200), ...Array<number>(5).fill(500)])
+      expect(new Set(answers.slice(20).map(errorOf))).to.deep.equal(new Set(['KeyUnavailableException']))
+      const blob = member(answers[0] as RawAnswer, 'CiphertextBlob')
+      expect(member(await client.call('Decrypt', { CiphertextBlob: blob }), 'Plaintext')).to.equal('AAAA')
 
-    hsm.createMaterial = healthy
-    const later = await encrypt(client, keyId, 'AAAA')
-    expect([later.status, versionOf(member(later, 'CiphertextBlob'))]).to.deep.equal([200, 2])
-    client.close()
-    await server.close()
+      hsm.createMaterial = healthy
+      const later = await encrypt(client, keyId, 'AAAA')
+      expect([later.status, versionOf(member(later, 'CiphertextBlob'))]).to.deep.equal([200, 2])
+    } finally {
+      client.close()
+      await server.close()
+    }
   })
 })
 
 interface Sealed { readonly plaintext: string, readonly blob: string }
 
-/** A server that reaches its own token through pkcs11-spy, with a log of its own. */
+/** A server that reaches its own token through pkcs11-spy. The log holds PIN and plaintexts, so it stays in the data directory. */
 async function spawnWatched(dataDir: string, logs: string[]): Promise<SpawnedServer> {
   const log = join(dataDir, `spy-${logs.length}.log`)
   logs.push(log)
   const { SOFTHSM2_CONF = '' } = softHsmEnvironment(dataDir)
-  return spawnServer({
+  return spawnForOneTest({
     dataDir,
     settings: {
       hsm: { module: findSpy(), tokenLabel: 'claviger', profile: 'softhsm', pinFile: join(dataDir, 'softhsm', 'pin') },

@@ -81,6 +81,35 @@ describe('claviger audit verify', function suiteOfVerify() {
     expect((await claviger(['audit', 'verify', '--directory', temporaryDirectory()])).code).to.equal(1)
   })
 
+  it('cannot run without a log or a key, says so with their names, and has exit code 2', async () => {
+    const audit = join(dataDir, 'audit')
+    const noKey = join(temporaryDirectory(), 'key.pem')
+    writeFileSync(noKey, 'no key')
+    const gone = join(temporaryDirectory(), 'gone')
+    for (const [line, reason] of [
+      [['--directory', gone], `there is no directory ${gone}`],
+      [['--directory', audit, '--public-key', noKey], `${noKey} is not a PEM public key`],
+      [['--directory', audit, '--public-key', gone], `the public key cannot be read: ENOENT: no such file or directory, open '${gone}'`],
+    ] as const) {
+      const { code, stdout, stderr } = await claviger(['audit', 'verify', ...line])
+      expect([code, stdout, stderr]).to.deep.equal([2, '', `claviger: ${reason}\n`])
+    }
+  })
+
+  it('finds a log that is gone beside its database', async () => {
+    const copy = withLog(all => all)
+    removeDirectory(join(copy, 'audit'))
+    const { code, stderr } = await claviger(['audit', 'verify'], copy)
+    expect(code).to.equal(1)
+    expect(stderr).to.match(/the audit log .* is gone, while its database .* is there/)
+    removeDirectory(copy)
+  })
+
+  it('tells of a chain that is not closed how many records come after the last checkpoint', async () => {
+    const { stdout } = await claviger(['audit', 'verify', '--directory', join(withLog(all => all.slice(0, 5)), 'audit')])
+    expect(stdout).to.match(/not closed .*; [0-9]+ of 5 records come after the last checkpoint/)
+  })
+
   function segmentOf(directory: string): string {
     const [file = ''] = readdirSync(join(directory, 'audit')).filter(name => name.endsWith('.jsonl'))
     return join(directory, 'audit', file)

@@ -86,9 +86,29 @@ describe('claviger hsm probe', function suiteOfProbe() {
     expect(readdirSync(dataDir)).to.deep.equal([])
   })
 
-  it('of a module that is not there has exit code 1', async () => {
+  it('of a module that is not there, or is none, has exit code 2', async () => {
     const { code, stderr } = await claviger(['hsm', 'probe', '--module', '/no/such/module.so'])
-    expect([code, stderr]).to.deep.equal([1, 'claviger: there is no PKCS#11 module at /no/such/module.so\n'])
+    expect([code, stderr]).to.deep.equal([2, 'claviger: there is no PKCS#11 module at /no/such/module.so\n'])
+    expect((await claviger(['hsm', 'probe', '--module', '/etc/hostname'])).code).to.equal(2)
+  })
+
+  for (const line of [['--token', 'a'], ['--pin-file', '/a'], ['--module', module, '--config', '/a']]) {
+    it(`refuses ${line.join(' ')} as it stands, with exit code 2`, async () => {
+      const { code, stdout, stderr } = await claviger(['hsm', 'probe', ...line])
+      expect([code, stdout]).to.deep.equal([2, ''])
+      expect(stderr).to.match(/^claviger: --/)
+    })
+  }
+
+  it('says which tokens there are when none has the label, with exit code 1', async () => {
+    const { code, stdout, stderr } = await claviger(['hsm', 'probe', '--module', module, '--token', 'nope'], undefined, softHsm)
+    expect([code, stdout, stderr]).to.deep.equal([1, '', 'claviger: no token is labelled "nope"; there are: "claviger"\n'])
+  })
+
+  it('gives one line to a slot whose token is not initialised', async () => {
+    const { stdout } = await claviger(['hsm', 'probe', '--module', module], undefined, softHsm)
+    expect(stdout).to.match(/^slot [0-9]+ \(.*\): not initialised\n\n/m)
+    expect(stdout).to.include('operations the token could carry')
   })
 
   function configuration(): string {

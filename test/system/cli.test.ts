@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { kmsClient } from '../support/clients.js'
 import { removeDirectory, spawnServer, temporaryDirectory, type SpawnedServer } from '../support/server.js'
@@ -12,7 +13,7 @@ describe('claviger', function suiteOfProgram() {
   const helps: readonly (readonly [line: readonly string[], texts: readonly string[]])[] = [
     [['--help'], ['server', 'hsm', 'audit', 'key', 'CLAVIGER_CONFIG', 'Exit codes: 0 done, 1 the answer is bad, 2 the command cannot run']],
     [['hsm', 'probe', '--help'], ['--module', '--token', '--pin-file', '--config', '--json']],
-    [['audit', 'verify', '--help'], ['--directory', '--public-key', '--json']],
+    [['audit', 'verify', '--help'], ['cut at the very end', '--directory', '--public-key', '--json']],
     [['key', '--help'], ['evidence', 'list', 'create', 'rotate']],
   ]
   it('says with --help what there is', async () => {
@@ -21,6 +22,12 @@ describe('claviger', function suiteOfProgram() {
       expect([code, stderr]).to.deep.equal([0, ''])
       for (const text of texts) expect(stdout).to.include(text)
     }))
+  })
+
+  it('says with --version which it is', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly version: string }
+    const { code, stdout } = await claviger(['--version'])
+    expect([code, stdout]).to.deep.equal([0, `${version}\n`])
   })
 
   it('refuses a line that is no command with exit code 2 and a hint', async () => {
@@ -62,6 +69,21 @@ describe('commands on a server', function suiteOfCommands() {
     expect(rotated.CurrentKeyMaterialId).not.to.equal(made.CurrentKeyMaterialId)
     const listed = await json(['key', 'list'], server.dataDir) as readonly KeyMetadata[]
     expect(listed.find(({ KeyId }) => KeyId === made.KeyId)).to.deep.equal(rotated)
+  })
+
+  it('key create with a name that no alias has is refused before a key is made, with exit code 2', async () => {
+    const before = await json(['key', 'list'], server.dataDir)
+    const { code, stdout, stderr } = await claviger(['key', 'create', '--alias', 'shell'], server.dataDir)
+    expect([code, stdout, stderr]).to.deep.equal([2, '', 'claviger: an alias begins with alias/, so not "shell"\n'])
+    expect(await json(['key', 'list'], server.dataDir)).to.deep.equal(before)
+  })
+
+  it('key create with a name that is taken schedules the new key for deletion and says so, with exit code 1', async () => {
+    await json(['key', 'create', '--alias', 'alias/taken'], server.dataDir)
+    const { code, stdout, stderr } = await claviger(['key', 'create', '--alias', 'alias/taken'], server.dataDir)
+    expect([code, stdout]).to.deep.equal([1, ''])
+    const [, arn] = /^claviger: AlreadyExistsException: .*\nthe new key (arn:.*) is scheduled for deletion in 7 days$/m.exec(stderr) ?? []
+    expect((await kmsClient(server).describeKey({ KeyId: arn })).KeyMetadata?.KeyState).to.equal('PendingDeletion')
   })
 
   it('print lines for a reader without --json', async () => {
@@ -111,7 +133,22 @@ describe('commands on a server', function suiteOfCommands() {
       }
     }
     const { stdout } = await claviger(['key', 'evidence', id], server.dataDir)
-    expect(stdout).to.match(/version 1 \(ready\)[^]*never_extractable=true[^]*version 2 \(ready\)/)
+    expect(stdout).to.match(/version 1 \(ready\)[^]*never_extractable=true[^]*same as recorded\nversion 2 \(ready\)/)
+    for (const text of ['class=CKO_SECRET_KEY', 'key_type=CKK_AES', 'key_gen_mechanism=CKM_AES_KEY_GEN']) expect(stdout).to.include(text)
+  })
+
+  it('key evidence takes every way to name a key', async () => {
+    const kms = kmsClient(server)
+    const { id, arn } = await newKey(kms)
+    await kms.createAlias({ AliasName: 'alias/evidence', TargetKeyId: id })
+    for (const name of [arn, 'alias/evidence', arn.replace(`key/${id}`, 'alias/evidence')]) {
+      expect((await json(['key', 'evidence', name], server.dataDir) as EvidenceReport).keyId, name).to.equal(id)
+    }
+    const codes = await Promise.all([
+      ['alias/nobody'], [arn.replace('us-east-1', 'eu-west-1')], [arn.replace(/[0-9]{12}/, '999999999999')],
+      ['no name'], [arn, '--region', 'eu-west-1'],
+    ].map(async line => (await claviger(['key', 'evidence', ...line], server.dataDir)).code))
+    expect(codes).to.deep.equal([1, 1, 1, 2, 2])
   })
 
   it('key evidence of a key that is not there has exit code 1', async () => {

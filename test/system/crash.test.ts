@@ -5,8 +5,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { checkAliases, checkAudit, checkCiphertexts, checkKeys, checkToken, listKeys, openedMax } from '../support/crash-checks.js'
 import { CrashLoad, Told } from '../support/crash-load.js'
 import { RawClient } from '../support/raw-client.js'
+import { killLeftovers, spawnForOneTest } from '../support/one-test.js'
 import { printSeedOfFailures, seeded } from '../support/seeded.js'
-import { removeDirectory, spawnProgram, spawnServer, temporaryDirectory } from '../support/server.js'
+import { removeDirectory, spawnProgram, temporaryDirectory } from '../support/server.js'
 
 const rounds = Number(process.env.CRASH_ROUNDS ?? 10)
 /** Then another data directory begins: a token is searched through from end to end, so each round takes longer than the one before. */
@@ -19,15 +20,16 @@ const workMsMax = 5_000
 const oldKeysMax = 4
 /** What a start does after it has found its token: a kill comes this much later at most. */
 const recoveryMsMax = 60
-/** Writes that SoftHSM needs for an object, more or less. */
-const changesOfOneObject = 80
-const tokenChangesWaitMsMax = 800
+/** An object and what belongs to it are made in about this time, in many steps. */
+const objectMsMax = 15
+const objectWaitMsMax = 800
 const roundWaitMsMax = 60_000
 /** Rotations of one key in all rounds together are more than the quota of the API. */
 const settings = { kms: { onDemandRotationsMax: 10_000 } }
 
 describe('a server that is killed with kill -9', () => {
   printSeedOfFailures()
+  afterEach(killLeftovers)
 
   for (let from = 1; from <= rounds; from += roundsOfOneToken) inTheMiddleOfCalls(from, Math.min(rounds, from + roundsOfOneToken - 1))
 
@@ -39,12 +41,12 @@ describe('a server that is killed with kill -9', () => {
       it(`starts the next time as if it were the first: round ${round}`, async () => {
         const dataDir = temporaryDirectory()
         const soon = () => pause(random.below(recoveryMsMax))
-        const makingRoots = () => tokenChanges(dataDir, random.below(2 * changesOfOneObject))
+        const makingRoots = () => newObject(dataDir, random.below(objectMsMax))
         for (const file of ['server.lock', 'softhsm']) await dieInFirstStart(dataDir, file, soon)
         for (let kills = 0; kills < 3; kills++) await dieInFirstStart(dataDir, 'softhsm', makingRoots)
         // In the order in which they appear.
         for (const file of ['claviger.db', 'admin.env', 'audit']) await dieInFirstStart(dataDir, file, soon)
-        const server = await spawnServer({ dataDir })
+        const server = await spawnForOneTest({ dataDir })
         expect(await listKeys(server)).to.be.empty
         const client = await RawClient.open(server)
         expect((await client.call('CreateKey', {})).status).to.equal(200)
@@ -72,7 +74,7 @@ function inTheMiddleOfCalls(from: number, to: number): void {
         const known = told.sealed.length
         await workAndDie(dataDir, told, random)
         if (random.oneIn(2)) await dieWhileRecovering(dataDir, random.below(recoveryMsMax))
-        const server = await spawnServer({ dataDir, settings })
+        const server = await spawnForOneTest({ dataDir, settings })
         checkToken(dataDir)
         await checkKeys(server, told)
         await checkAliases(server, told)
@@ -85,7 +87,7 @@ function inTheMiddleOfCalls(from: number, to: number): void {
     }
 
     it('still has every key at the end, and a record of every answered call in an audit log without a fault', async () => {
-      const server = await spawnServer({ dataDir, settings })
+      const server = await spawnForOneTest({ dataDir, settings })
       told.touch([...told.keys.keys()])
       await checkKeys(server, told)
       await checkAudit(dataDir, told)
@@ -99,32 +101,32 @@ type Random = ReturnType<typeof seeded>
 
 async function workAndDie(dataDir: string, told: Told, random: Random): Promise<void> {
   const shared = sampleOf([...told.keys.keys()].filter(keyId => told.keys.get(keyId)?.[0] === 'Enabled'), oldKeysMax, random)
-  const server = await spawnServer({ dataDir, settings })
+  const server = await spawnForOneTest({ dataDir, settings })
   const working = Promise.all(Array.from({ length: clients }, (_, at) => CrashLoad.run(server, told, shared, random, `client-${at}`)))
   const enough = told.requestIds.length + random.below(answersMax)
   for (const start = Date.now(); told.requestIds.length < enough && Date.now() - start < workMsMax;) await pause(5)
-  // Half of the kills come while an object is being made: a token takes several steps for it.
-  if (random.oneIn(2)) await tokenChanges(dataDir, random.below(changesOfOneObject))
+  // Most kills come while an object is being made, or soon after.
+  if (!random.oneIn(4)) await newObject(dataDir, random.below(objectMsMax))
   await server.kill()
   await working
 }
 
-/** Resolves after so many changes to the files of the token, at the latest after a while. */
-function tokenChanges(dataDir: string, count: number): Promise<void> {
+/** Resolves so long after a file was added to the token; without one, after a while. */
+async function newObject(dataDir: string, afterMs: number): Promise<void> {
   const tokens = join(dataDir, 'softhsm', 'tokens')
   const [token = ''] = readdirSync(tokens)
-  return new Promise(resolve => {
-    let left = count
-    const watcher = watch(join(tokens, token), () => {
-      if (left-- <= 0) end()
+  await new Promise<void>(resolve => {
+    const watcher = watch(join(tokens, token), event => {
+      if (event === 'rename') end()
     })
-    const late = setTimeout(end, tokenChangesWaitMsMax)
+    const late = setTimeout(end, objectWaitMsMax)
     function end(): void {
       watcher.close()
       clearTimeout(late)
       resolve()
     }
   })
+  await pause(afterMs)
 }
 
 /** A start that is killed after it has logged in to the HSM: while it takes back what the crash before has left. */

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { readFileSync } from 'node:fs'
+import { altered, mutated, visible } from '../support/mutations.js'
 import { errorOf, openSocket, RawClient, signed, Unanswered, type RawAnswer } from '../support/raw-client.js'
 import { printSeedOfFailures, seeded, type Seeded } from '../support/seeded.js'
 import { removeDirectory, spawnServer, type SpawnedServer } from '../support/server.js'
@@ -112,7 +113,7 @@ describe('a server that is sent anything', function () {
 
     it('answers changed JSON with a refusal or as what it still says', async () => {
       const body = Buffer.from(JSON.stringify({ KeyId: keyId, KeySpec: 'AES_256', EncryptionContext: { a: 'b' }, GrantTokens: [] }))
-      const bodies = Array.from({ length: 600 }, () => mutated(body))
+      const bodies = Array.from({ length: 600 }, () => mutated(body, random))
       const answers = await inParallel(bodies, (client, bytes) => send(client, 'TrentService.GenerateDataKey', bytes))
       for (const answer of answers) expect([200, 400], answer.body).to.include(answer.status)
       expect(Object.keys(counted(answers))).to.include.members(['400 SerializationException', '400 ValidationException'])
@@ -144,7 +145,8 @@ describe('a server that is sent anything', function () {
     it('refuses a changed signature and Authorization headers that are none', async () => {
       const whole = signed({ target: 'TrentService.ListKeys', body: Buffer.from('{}') }, server).toString('latin1')
       const value = /^authorization:(.*)\r$/m.exec(whole)?.[1] ?? ''
-      const values = Array.from({ length: 300 }, () => random.oneIn(3) ? random.bytes(random.below(300)) : mutated(Buffer.from(value)))
+      const any = () => random.oneIn(3) ? random.bytes(random.below(300)) : mutated(Buffer.from(value), random)
+      const values = Array.from({ length: 300 }, any)
       // Space around the commas is the client's choice.
       const other = values.map(visible).filter(text => text.replaceAll(/ *, */g, ', ').trim() !== value)
       const answers = await inParallel(other, (client, text) => client.send(Buffer.from(whole.replace(value, () => text), 'latin1')))
@@ -160,7 +162,7 @@ describe('a server that is sent anything', function () {
       const request = signed({ target: 'TrentService.ListKeys', body: Buffer.from('{}') }, server)
       const sent = [
         ...Array.from({ length: 100 }, () => random.bytes(1 + random.below(2_000))),
-        ...Array.from({ length: 200 }, () => mutated(request)),
+        ...Array.from({ length: 200 }, () => mutated(request, random)),
         ...notHttp.map(text => Buffer.from(text)),
       ]
       for (const received of await Promise.all(sent.map(bytes => sendRaw(bytes)))) expectNoFault(received)
@@ -260,18 +262,6 @@ describe('a server that is sent anything', function () {
   function residentBytes(): number {
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) * 1024
   }
-
-  function mutated(bytes: Buffer): Buffer {
-    const at = random.below(bytes.length)
-    const end = at + random.below(8)
-    const kinds = [
-      () => altered(bytes, at, 1 + random.below(255)),
-      () => Buffer.concat([bytes.subarray(0, at), bytes.subarray(end)]),
-      () => Buffer.concat([bytes.subarray(0, at), random.bytes(1 + random.below(8)), bytes.subarray(at)]),
-      () => Buffer.concat([bytes.subarray(0, end), bytes.subarray(at)]),
-    ]
-    return random.pick(kinds)()
-  }
 })
 
 const notHttp = [
@@ -282,17 +272,6 @@ const notHttp = [
   'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
   'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
 ]
-
-function altered(bytes: Buffer, at: number, difference: number): Buffer {
-  const copy = Buffer.from(bytes)
-  copy[at] = (copy[at] ?? 0) ^ difference
-  return copy
-}
-
-/** As the value of a header can hold it. */
-function visible(bytes: Buffer): string {
-  return bytes.toString('latin1').replaceAll(/[^\x20-\x7e]/g, '~')
-}
 
 function counted(answers: readonly RawAnswer[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {}

@@ -29,7 +29,7 @@ export class SqlInstanceRecord implements InstanceRecord {
   }
 }
 
-function installationColumns({ accountId, createdAt, roots }: Installation): Omit<InstallationRow, 'mac'> {
+function installationColumns({ accountId, createdAt, roots, head }: Installation): Omit<InstallationRow, 'mac'> {
   return {
     id: onlyRow,
     account_id: accountId,
@@ -37,6 +37,7 @@ function installationColumns({ accountId, createdAt, roots }: Installation): Omi
     seal_root: roots.seal,
     mac_root: roots.mac,
     audit_root: roots.audit,
+    head,
   }
 }
 
@@ -45,5 +46,6 @@ function installationOf(row: InstallationRow): Installation {
     accountId: row.account_id,
     createdAt: row.created_at,
     roots: { seal: row.seal_root, mac: row.mac_root, audit: row.audit_root },
+    head: row.head,
   }
 }

@@ -82,6 +82,11 @@ export class SqlKeys implements Keys {
     return listKeyIds(this.#db, region, after, limit)
   }
 
+  async regions(): Promise<readonly string[]> {
+    const rows = await this.#db.selectFrom('keys').select('region').distinct().orderBy('region').execute()
+    return rows.map(row => row.region)
+  }
+
   dueForRotation(now: number, limit: number): Promise<readonly KeyName[]> {
     return keysDueForRotation(this.#db, now, limit)
   }

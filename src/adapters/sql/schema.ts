@@ -97,6 +97,7 @@ export interface InstallationRow {
   readonly seal_root: number
   readonly mac_root: number
   readonly audit_root: number
+  readonly head: number
   readonly mac: Uint8Array
 }
 

@@ -7,7 +7,7 @@ export interface Decision {
 }
 
 /**
- * May `caller` perform `action` on `resourceArn`? Until identities and policies are evaluated, the administrator may do everything and
+ * May `caller` perform `action`? Until identities and policies are evaluated, the administrator may do everything and
  * nobody else may do anything. The caller of this function must not go on when the answer is no.
  */
 export function decide(caller: Caller, action: string): Decision {

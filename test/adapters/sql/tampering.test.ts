@@ -127,7 +127,7 @@ async function fill(store: Store): Promise<void> {
     accessKeyId: 'AKIAEXAMPLE', principalArn: 'arn:aws:iam::111122223333:user/a', accountId: '111122223333', administrator: false,
     active: false, createdAt: 5, secret: { rootVersion: 1, iv: Uint8Array.of(1, 2), ciphertext: Uint8Array.of(3) },
   })
-  await store.instance.put({ accountId: '111122223333', createdAt: 1, roots: { seal: 1, mac: 1, audit: 1 } })
+  await store.instance.put({ accountId: '111122223333', createdAt: 1, roots: { seal: 1, mac: 1, audit: 1 }, head: 1 })
 }
 
 function columnsOf(database: BetterSqlite3.Database, table: string): readonly { readonly name: string, readonly type: string }[] {

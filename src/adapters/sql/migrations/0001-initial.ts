@@ -121,6 +121,7 @@ async function createInstallation(db: Transaction<Tables>): Promise<void> {
     .addColumn('seal_root', 'bigint', required)
     .addColumn('mac_root', 'bigint', required)
     .addColumn('audit_root', 'bigint', required)
+    .addColumn('head', 'bigint', required)
     .addColumn('mac', 'bytea', required)
     .execute()
 }

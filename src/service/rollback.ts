@@ -1,0 +1,68 @@
+import type { KeyView } from '../domain/key.js'
+import type { HeadWitness, Installation, InstanceRecord } from '../ports/store.js'
+import type { Services } from './services.js'
+
+const pageMax = 100
+
+/**
+ * Notices a database that was put back to an earlier state. Its head goes up while it is in use, and then in a witness that is not
+ * restored with it: a witness that is ahead has seen what the database has forgotten.
+ */
+export class StoreHead {
+  readonly #record: InstanceRecord
+  readonly #witness: HeadWitness
+  #installed: Installation
+
+  constructor(record: InstanceRecord, witness: HeadWitness, installed: Installation) {
+    this.#record = record
+    this.#witness = witness
+    this.#installed = installed
+  }
+
+  isBehind(): boolean {
+    return this.#witness.read() > this.#installed.head
+  }
+
+  /** The store first: a crash between the two must not look like a rollback. */
+  async advance(): Promise<void> {
+    const head = Math.max(this.#installed.head, this.#witness.read()) + 1
+    this.#installed = { ...this.#installed, head }
+    await this.#record.put(this.#installed)
+    this.#witness.write(head)
+  }
+}
+
+/**
+ * Makes an older database safe to use beside an HSM that has gone on: what it says of destruction may long have been taken back, so pending
+ * deletions are cancelled and half-made versions are given up without touching their objects; and as nobody knows any more how
+ * often the current versions have sealed, they count as spent, so that the next seal rotates.
+ */
+export async function acceptRollback(services: Services): Promise<void> {
+  const { store, backingKeys, log } = services
+  for (const { region, keyId } of await store.keys.unsettled(Number.MAX_SAFE_INTEGER)) {
+    const view = await store.keys.get(region, keyId)
+    for (const version of view?.versions.values() ?? []) if (version.state === 'creating') await backingKeys.abandon(version)
+  }
+  let cancelled = 0
+  for await (const view of allKeys(services)) {
+    await backingKeys.spend(view)
+    if (view.key.state !== 'PendingDeletion') continue
+    const { region, keyId } = view.key
+    await services.directory.change(region, keyId, ({ key: { deletionDate: _, ...key } }) => ({ key: { ...key, state: 'Disabled' } }))
+    cancelled++
+  }
+  log.warn('an older database was accepted: pending deletions are cancelled, and every key rotates before it encrypts', { cancelled })
+}
+
+async function* allKeys({ store }: Services): AsyncGenerator<KeyView> {
+  for (const region of await store.keys.regions()) {
+    let ids = await store.keys.list(region, undefined, pageMax)
+    while (ids.length > 0) {
+      for (const keyId of ids) {
+        const view = await store.keys.get(region, keyId)
+        if (view) yield view
+      }
+      ids = await store.keys.list(region, ids.at(-1), pageMax)
+    }
+  }
+}

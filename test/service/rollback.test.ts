@@ -1,0 +1,96 @@
+import { expect } from 'chai'
+import { describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
+import { encrypt } from '../../src/api/encryption.js'
+import { backingKey } from '../../src/domain/material.js'
+import type { Hsm } from '../../src/ports/hsm.js'
+import { IntegrityError } from '../../src/ports/keys.js'
+import type { Installation, InstanceRecord } from '../../src/ports/store.js'
+import { acceptRollback, StoreHead } from '../../src/service/rollback.js'
+import type { Services } from '../../src/service/services.js'
+import { rejected } from '../support/refusal.js'
+import { call, newKey, openTestHsm, openTestStore, region, servicesOver, storedKey, type TestStore } from '../support/services.js'
+
+const installed: Installation = { accountId: '111122223333', createdAt: 1, roots: { seal: 1, mac: 1, audit: 1 }, head: 5 }
+
+/** A record and a witness that note what is written to them, in order. */
+function noted(seen: number) {
+  const writes: string[] = []
+  const record: InstanceRecord = {
+    get: async () => installed,
+    put: async ({ head }) => void writes.push(`store ${head}`),
+  }
+  const witness = { read: () => seen, write: (head: number) => void writes.push(`witness ${head}`) }
+  return { writes, head: new StoreHead(record, witness, installed) }
+}
+
+describe('the head of the store', () => {
+  it('is behind only when the witness has seen more', () => {
+    expect([0, 4, 5].map(seen => noted(seen).head.isBehind())).to.deep.equal([false, false, false])
+    expect(noted(6).head.isBehind()).to.equal(true)
+  })
+
+  it('goes up in the store before it does in the witness, and above both', async () => {
+    const { writes, head } = noted(9)
+    await head.advance()
+    await head.advance()
+    expect(writes).to.deep.equal(['store 10', 'witness 10', 'store 11', 'witness 11'])
+  })
+})
+
+describe('an older database that was accepted', () => {
+  let hsm: Hsm
+  let opened: TestStore
+  let services: Services
+
+  before(async () => { hsm = await openTestHsm() })
+  after(() => hsm.close())
+  beforeEach(async () => {
+    opened = await openTestStore(hsm)
+    services = servicesOver({ hsm, store: opened.store })
+  })
+  afterEach(() => opened.close())
+
+  it('deletes nothing that it says is to be deleted', async () => {
+    const { key } = await newKey(services)
+    await call(services, scheduleKeyDeletion, { KeyId: key.keyId, PendingWindowInDays: 7 })
+    await acceptRollback(services)
+    const { KeyMetadata } = await call(services, describeKey, { KeyId: key.keyId })
+    expect(KeyMetadata).to.deep.include({ KeyState: 'Disabled' }).and.to.not.have.property('DeletionDate')
+  })
+
+  it('rotates a key before it encrypts with it again', async () => {
+    const { key } = await newKey(services)
+    await acceptRollback(services)
+    await call(services, encrypt, { KeyId: key.keyId, Plaintext: Buffer.from('text') })
+    expect((await storedKey(opened.store, key.keyId)).key.currentVersion).to.equal(2)
+  })
+
+  it('gives up a version that it says is half-made, and leaves the object', async () => {
+    const { key } = await newKey(services)
+    const draft = services.backingKeys.draft(key, 2)
+    await services.directory.change(region, key.keyId, view => ({ key: view.key, versions: [draft] }))
+    await hsm.createMaterial(backingKey(key.keyId, 2, 'gcm'))
+    await acceptRollback(services)
+    expect((await storedKey(opened.store, key.keyId)).versions.has(2)).to.equal(false)
+    expect(await hsm.destroyMaterial(backingKey(key.keyId, 2, 'gcm'))).to.equal(1)
+  })
+})
+
+describe('a half-made row that was put back for a version in use', () => {
+  it('does not make the reconciler destroy the object', async () => {
+    const hsm = await openTestHsm()
+    const opened = await openTestStore(hsm)
+    try {
+      const services = servicesOver({ hsm, store: opened.store })
+      const { key } = await newKey(services)
+      const stale = services.backingKeys.draft(key, 1)
+      const current = await storedKey(opened.store, key.keyId)
+      await opened.store.keys.update(current.key, [stale])
+      await rejected(services.backingKeys.undo(stale), IntegrityError)
+      expect(await hsm.destroyMaterial(backingKey(key.keyId, 1, 'gcm'))).to.equal(1)
+    } finally {
+      await opened.close()
+      await hsm.close()
+    }
+  })
+})
