@@ -1,4 +1,5 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 
 /** The administrator's credentials as a file that a shell can source: one `NAME=value` a line, mode 0600, replaced as a whole. */
 export interface AdminCredentials {
@@ -15,15 +16,24 @@ const linePattern = /^([A-Z_]+)=(.*)$/
 export function writeCredentialsFile(file: string, credentials: Readonly<Record<string, string>>): void {
   const lines = Object.entries(credentials).map(([name, value]) => `${name}=${value}\n`)
   const temporary = `${file}.new`
-  const descriptor = openSync(temporary, 'w', ownerOnly)
+  // What a crash, or somebody else, left there is not written into: it may be a link, or open to others.
+  rmSync(temporary, { force: true })
+  writeNew(temporary, lines.join(''))
+  renameSync(temporary, file)
+  syncOpened(openSync(dirname(file), 'r'))
+}
+
+function writeNew(file: string, text: string): void {
+  syncOpened(openSync(file, 'wx', ownerOnly), descriptor => writeFileSync(descriptor, text))
+}
+
+function syncOpened(descriptor: number, write?: (descriptor: number) => void): void {
   try {
-    writeSync(descriptor, lines.join(''))
+    write?.(descriptor)
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)
   }
-  chmodSync(temporary, ownerOnly)
-  renameSync(temporary, file)
 }
 
 /** undefined when there is no such file: an operator may have moved the secret to a safer place. */

@@ -3,7 +3,8 @@ import type { AuditEvent, Checkpoint } from '../domain/audit-chain.js'
 /** Append-only, chained, in the order of the calls. */
 export interface AuditLog {
   /**
-   * Resolves once the record is on disk; rejects if it could not be written, and then no later record can be either until restart.
+   * Resolves once the record is on disk; rejects if it could not be written. Later ones are refused, too, until the log can begin a new
+   * chain.
    * The caller must not answer its client before.
    */
   append(event: AuditEvent): Promise<void>

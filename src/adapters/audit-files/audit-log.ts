@@ -7,6 +7,7 @@ import { Checkpointer, type CheckpointerOptions } from './checkpointer.js'
 import { type AuditLimits, auditLimits } from './limits.js'
 import { endsToLink } from './previous-chains.js'
 import { writePublicKey } from './public-keys.js'
+import { tryWriting } from './segments.js'
 
 export interface AuditLogOptions extends Omit<CheckpointerOptions, 'chain'> {
   readonly directory: string
@@ -20,10 +21,18 @@ export interface AuditLogOptions extends Omit<CheckpointerOptions, 'chain'> {
  * directory cannot be written, or belongs to another installation's key.
  */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
-  const { directory, clock, rootVersion, instance, log } = options
-  const limits = { ...auditLimits, ...options.limits }
+  const { directory } = options
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await chmod(directory, 0o700)
+  const limits = { ...auditLimits, ...options.limits }
+  return new AuditFiles(options, limits, await beginChain(options, limits))
+}
+
+/** What is written to at present. */
+interface Chain { readonly writer: ChainWriter, readonly checkpointer: Checkpointer }
+
+async function beginChain(options: AuditLogOptions, limits: AuditLimits): Promise<Chain> {
+  const { directory, clock, rootVersion, instance, log } = options
   await writePublicKey(directory, rootVersion, options.publicKey)
   const previous = await endsToLink(directory)
   for (const { chain, sequence, tornBytes } of previous) {
@@ -38,19 +47,26 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     await writer.close()
     throw error
   }
-  return new AuditFiles(writer, checkpointer, limits)
+  return { writer, checkpointer }
 }
 
+/**
+ * A chain that failed is never written to again. Instead every tick tries to begin another, linked to the failed one as it stands on the
+ * disk, just as a restart would; what was refused meanwhile stays refused.
+ */
 class AuditFiles implements AuditLog {
-  readonly #writer: ChainWriter
-  readonly #checkpointer: Checkpointer
+  readonly #options: AuditLogOptions
+  readonly #limits: AuditLimits
   readonly #timer: NodeJS.Timeout
+  #chain: Chain
+  #recovering: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  constructor(writer: ChainWriter, checkpointer: Checkpointer, limits: AuditLimits) {
-    this.#writer = writer
-    this.#checkpointer = checkpointer
-    this.#timer = setInterval(() => void checkpointer.tick(), limits.checkpointMs)
+  constructor(options: AuditLogOptions, limits: AuditLimits, chain: Chain) {
+    this.#options = options
+    this.#limits = limits
+    this.#chain = chain
+    this.#timer = setInterval(() => this.#tick(), limits.checkpointMs)
     this.#timer.unref()
   }
 
@@ -62,13 +78,14 @@ class AuditFiles implements AuditLog {
     } catch (cause) {
       return Promise.reject(new AuditLogError('this audit event cannot be written as JSON', { cause }))
     }
-    const done = this.#writer.add(members)
-    if (this.#checkpointer.due()) void this.#checkpointer.tick()
+    const { writer, checkpointer } = this.#chain
+    const done = writer.add(members)
+    if (checkpointer.due()) void checkpointer.tick()
     return done
   }
 
   healthy(): boolean {
-    return this.#closing === undefined && this.#writer.healthy() && this.#checkpointer.healthy()
+    return this.#closing === undefined && this.#chain.writer.healthy() && this.#chain.checkpointer.healthy()
   }
 
   close(): Promise<void> {
@@ -76,10 +93,34 @@ class AuditFiles implements AuditLog {
     return this.#closing
   }
 
+  #tick(): void {
+    if (!this.#chain.writer.failed) return void this.#chain.checkpointer.tick()
+    this.#recovering ??= this.#recover().finally(() => {
+      this.#recovering = undefined
+    })
+  }
+
+  /** Never rejects. */
+  async #recover(): Promise<void> {
+    const { directory, log } = this.#options
+    try {
+      await tryWriting(directory)
+      const chain = await beginChain(this.#options, this.#limits)
+      const failed = this.#chain
+      this.#chain = chain
+      log.info('the audit log can be written again, in a new chain')
+      await failed.writer.close().catch((error: unknown) => log.debug('closing the failed audit segment failed', { error }))
+    } catch (error) {
+      log.error('the audit log still cannot be written', { error })
+    }
+  }
+
   async #close(): Promise<void> {
     clearInterval(this.#timer)
-    await this.#writer.drained()
-    if (!this.#writer.failed) await this.#checkpointer.close()
-    await this.#writer.close()
+    await this.#recovering
+    const { writer, checkpointer } = this.#chain
+    await writer.drained()
+    if (!writer.failed) await checkpointer.close()
+    await writer.close()
   }
 }

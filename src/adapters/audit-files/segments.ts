@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, open, readdir } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** A file of the log: `20260131T235959999Z-<chain>-<number>.jsonl`. Names sort by the time at which the segment was begun. */
@@ -11,6 +12,8 @@ export interface Segment {
 
 export interface ChainSegments { readonly chain: string, readonly segments: readonly Segment[] }
 
+/** About as much as a `start` record. */
+const trialBytes = 4096
 const form = /^\d{8}T\d{9}Z-([0-9a-f]{16})-(\d{6,12})\.jsonl$/
 
 export function segmentFile(time: number, chain: string, number: number): string {
@@ -46,6 +49,21 @@ export async function createSegment(directory: string, file: string): Promise<Fi
   } catch (error) {
     await handle.close()
     throw error
+  }
+}
+
+/**
+ * Throws unless a file can be made in the directory and written through to the disk. Comes before another attempt at a chain: a full disk
+ * takes new names but no bytes, and would collect an empty segment for each.
+ */
+export async function tryWriting(directory: string): Promise<void> {
+  const file = join(directory, `.trial-${randomBytes(8).toString('hex')}`)
+  const handle = await open(file, newForAppend, 0o600)
+  try {
+    for (let left = trialBytes; left > 0;) left -= (await handle.write(Buffer.alloc(left))).bytesWritten
+  } finally {
+    await handle.close()
+    await rm(file, { force: true })
   }
 }
 

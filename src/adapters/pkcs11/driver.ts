@@ -3,6 +3,7 @@ import pkcs11, { type Handle } from 'pkcs11js'
 import type { Evidence } from '../../domain/key.js'
 import type { Material, MaterialKind } from '../../domain/material.js'
 import { HsmError, type ObjectListing, type Sealed } from '../../ports/hsm.js'
+import { Canary, canaryLabel } from './canary.js'
 import type { Connection } from './connection.js'
 import { returnValueOf } from './errors.js'
 import { objectPlans, type ObjectPlan } from './evidence.js'
@@ -16,6 +17,8 @@ import { p256PublicKeyInfo } from './spki.js'
 export const randomBytesMax = 64 * 1024
 const livenessBytes = 16
 
+interface FreshSeal { readonly iv: Buffer, readonly ciphertext: Buffer }
+
 /**
  * Everything this service does with a token: synchronous, single-threaded, one operation at a time on one session of its own.
  * Throws HsmError and nothing else.
@@ -27,6 +30,7 @@ export class Driver {
   private readonly verifySeals: boolean
   private readonly gcm: Gcm
   private readonly pool: RandomPool
+  private readonly canary: Canary
   /** Where a trial opening lands; wiped after each. */
   private readonly scratch: Buffer
 
@@ -39,6 +43,7 @@ export class Driver {
     const { seal, returnValues, randomChunkBytes } = this.profile
     this.gcm = new Gcm(this.lib, seal.outputSlackBytes, returnValues.ciphertextInvalid)
     this.pool = new RandomPool(randomChunkBytes, target => { this.lib.C_GenerateRandom(this.session(), target) })
+    this.canary = new Canary(connection, this.gcm, target => { this.pool.fill(target) })
     this.scratch = Buffer.alloc(seal.plaintextBytesMax + gcmTagBytes)
   }
 
@@ -48,7 +53,9 @@ export class Driver {
     requireAtMost('plaintext', plaintext.length, this.profile.seal.plaintextBytesMax)
     const data = view(plaintext)
     const aad = view(additionalData)
-    return this.connection.repeatable('sealing', () => this.sealOnce(material, data, aad))
+    const sealed = this.connection.repeatable('sealing', () => this.encrypt(material, data, aad))
+    if (this.verifySeals) this.tryOpening(material, sealed, data, aad)
+    return sealed
   }
 
   open(material: Material, sealed: Sealed, additionalData: Uint8Array): Uint8Array {
@@ -60,7 +67,7 @@ export class Driver {
     return this.connection.repeatable('opening', () => {
       // Memory of its own: what holds a plaintext is wiped by its owner and shared with nothing.
       const out = Buffer.allocUnsafeSlow(ciphertext.length)
-      const plaintext = this.gcm.decrypt(this.session(), this.handle(material), iv, ciphertext, aad, out)
+      const plaintext = this.decrypt(material, { iv, ciphertext }, aad, out)
       if (!plaintext) throw ciphertextInvalid()
       return plaintext
     })
@@ -134,7 +141,7 @@ export class Driver {
   list(): readonly ObjectListing[] {
     return this.connection.repeatable('listing objects', () => {
       this.connection.requireLogin()
-      return listObjects(this.lib, this.session())
+      return listObjects(this.lib, this.session()).filter(({ label }) => label !== canaryLabel)
     })
   }
 
@@ -156,26 +163,48 @@ export class Driver {
     return this.connection.handle(material)
   }
 
-  private sealOnce(material: Material, plaintext: Buffer, additionalData: Buffer): Sealed {
+  private encrypt(material: Material, plaintext: Buffer, additionalData: Buffer): FreshSeal {
     const iv = Buffer.allocUnsafe(gcmIvBytes)
     this.pool.fill(iv)
-    const key = this.handle(material)
-    const ciphertext = this.gcm.encrypt(this.session(), key, iv, plaintext, additionalData)
-    if (this.verifySeals && !this.opensTo(key, iv, ciphertext, additionalData, plaintext)) {
-      this.connection.log.error('a fresh ciphertext does not open to what was sealed', { material: material.name })
-      throw new HsmError('lost', 'a fresh ciphertext does not open to what was sealed')
-    }
-    return { iv, ciphertext }
+    return { iv, ciphertext: this.gcm.encrypt(this.session(), this.handle(material), iv, plaintext, additionalData) }
   }
 
-  private opensTo(key: Handle, iv: Buffer, ciphertext: Buffer, additionalData: Buffer, plaintext: Buffer): boolean {
+  /** Repeated on its own: sealing again would be a second encryption under the key, and only one was counted. */
+  private tryOpening(material: Material, sealed: FreshSeal, plaintext: Buffer, additionalData: Buffer): void {
+    if (this.connection.repeatable('trial opening', () => this.opensTo(material, sealed, plaintext, additionalData))) return
+    this.connection.log.error('a fresh ciphertext does not open to what was sealed', { material: material.name })
+    throw new HsmError('lost', 'a fresh ciphertext does not open to what was sealed')
+  }
+
+  private opensTo(material: Material, { iv, ciphertext }: FreshSeal, plaintext: Buffer, additionalData: Buffer): boolean {
     const out = this.scratch.subarray(0, ciphertext.length)
+    const key = this.handle(material)
     try {
       const opened = this.gcm.decrypt(this.session(), key, iv, ciphertext, additionalData, out)
       return opened?.length === plaintext.length && timingSafeEqual(opened, plaintext)
+    } catch (error) {
+      // Nobody but the device can be to blame here.
+      if (this.isAmbiguous(error)) return false
+      throw error
     } finally {
       out.fill(0)
     }
+  }
+
+  /** undefined if the ciphertext does not verify; where the token's answer leaves that open, the canary decides. */
+  private decrypt(material: Material, { iv, ciphertext }: FreshSeal, additionalData: Buffer, out: Buffer): Buffer | undefined {
+    const key = this.handle(material)
+    try {
+      return this.gcm.decrypt(this.session(), key, iv, ciphertext, additionalData, out)
+    } catch (error) {
+      if (!this.isAmbiguous(error)) throw error
+      this.canary.requireWorking(error)
+      return undefined
+    }
+  }
+
+  private isAmbiguous(error: unknown): boolean {
+    return this.profile.returnValues.ambiguous.includes(returnValueOf(error) ?? 0)
   }
 
   private generate(material: Material, plans: readonly ObjectPlan[]): readonly Handle[] {

@@ -4,6 +4,7 @@ import type { Hsm, ObjectListing, Sealed } from '../../ports/hsm.js'
 import type { Log } from '../../ports/log.js'
 import { Connection } from './connection.js'
 import { Driver } from './driver.js'
+import { DurableDirectory } from './durable-directory.js'
 import { acquireToken, type Pkcs11Config } from './token.js'
 import { removeUnfinished } from './unfinished.js'
 
@@ -18,21 +19,24 @@ export async function openHsm(config: Pkcs11Config, log: Log): Promise<Hsm> {
   try {
     const connection = new Connection(token, log)
     if (config.alone && token.profile.leavesUnfinished) removeUnfinished(connection)
-    return new InlineHsm(new Driver(connection, config.verifySeals), token.profile.suite)
+    const durable = config.durableDirectory === undefined ? undefined : new DurableDirectory(config.durableDirectory)
+    return new InlineHsm(new Driver(connection, config.verifySeals), token.profile.suite, durable)
   } catch (error) {
     token.release()
     throw error
   }
 }
 
-/** The driver in the server's own process, for a token whose calls take microseconds. Nothing here ever waits. */
+/** The driver in the server's own process, for a token whose calls take microseconds. Only the disk is ever waited for. */
 class InlineHsm implements Hsm {
   readonly suite: Suite
   private readonly driver: Driver
+  private readonly durable: DurableDirectory | undefined
 
-  constructor(driver: Driver, suite: Suite) {
+  constructor(driver: Driver, suite: Suite, durable: DurableDirectory | undefined) {
     this.driver = driver
     this.suite = suite
+    this.durable = durable
   }
 
   async seal(material: Material, plaintext: Uint8Array, additionalData: Uint8Array): Promise<Sealed> {
@@ -60,11 +64,13 @@ class InlineHsm implements Hsm {
   }
 
   async createMaterial(material: Material): Promise<readonly Evidence[]> {
-    return this.driver.createMaterial(material)
+    const create = (): readonly Evidence[] => this.driver.createMaterial(material)
+    return this.durable ? this.durable.keep(create, () => this.driver.destroyMaterial(material)) : create()
   }
 
   async destroyMaterial(material: Material): Promise<number> {
-    return this.driver.destroyMaterial(material)
+    const destroy = (): number => this.driver.destroyMaterial(material)
+    return this.durable ? this.durable.keep(destroy) : destroy()
   }
 
   async find(material: Material): Promise<readonly Evidence[] | undefined> {

@@ -45,7 +45,7 @@ export function selfTest(token: Token, mechanisms: readonly number[]): readonly 
 
 function gcmSteps(token: Token, keySession: Handle, offered: boolean): readonly SelfTestStep[] {
   const { seal, returnValues } = token.profile
-  const gcm = new Gcm(token.lib, seal.outputSlackBytes, returnValues.ciphertextInvalid)
+  const gcm = new Gcm(token.lib, seal.outputSlackBytes, [...returnValues.ciphertextInvalid, ...returnValues.ambiguous])
   let key: Handle | undefined
   const withKey = (run: (session: Handle, key: Handle) => number | undefined) => (session: Handle) => {
     if (!key) throw new HsmError('missing', 'there is no key to try')

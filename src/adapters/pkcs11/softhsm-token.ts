@@ -52,6 +52,7 @@ export async function makeSoftHsmToken({ directory, label, module }: SoftHsmToke
     pinFile: join(place, 'pin'),
     profile: 'softhsm',
     environment: { SOFTHSM2_CONF: configurationFile(place) },
+    durableDirectory: join(place, 'tokens'),
     verifySeals: true,
   }
 }

@@ -20,6 +20,8 @@ export interface Pkcs11Config {
   readonly environment?: Environment
   /** No other process uses the token, so that what is unfinished in it was left by a crash and may be removed. */
   readonly alone?: boolean
+  /** Where the token keeps its files, if it does not bring them to the disk itself: then we do, before material counts as made. */
+  readonly durableDirectory?: string
   /** Open every seal once in the HSM and compare, before it is given out. */
   readonly verifySeals: boolean
 }

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { appendFile, cp, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, cp, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import { AuditLogError } from '../../../src/adapters/audit-files/chain-writer.js'
 import { verifyDirectory } from '../../../src/adapters/audit-files/read.js'
 import {
   appendMany, event, type Line, MemoryLog, newSigner, openLog, records, segmentsOf, type Signer, temporaryDirectories,
@@ -149,6 +150,43 @@ describe('an audit chain that was not closed', () => {
     const written = new Set((await records(directory)).map(({ eventID }: Line) => eventID))
     expect(lines.length).to.be.greaterThan(2)
     expect(lines.slice(0, -1).filter(id => !written.has(id))).to.deep.equal([])
+  })
+
+  it('after a failed write is followed by a new chain in the same process, linked to what the failure left', async () => {
+    const directory = await newDirectory()
+    const lines = await linesOf(startAppender(directory, signer, ['sh', '-c', 'ulimit -f 16; exec "$@" recover', 'sh']))
+    expect(lines.at(-1)).to.equal('recovered')
+    const { ok, findings, chains } = await verifyDirectory(directory)
+    expect({ ok, findings }).to.deep.equal({ ok: true, findings: [] })
+    expect(chains.length).to.equal(2)
+    expect(chains[0]?.tornBytes).to.be.greaterThan(0)
+    const written = (await records(directory)).map(({ eventID }) => eventID)
+    expect(written.at(-3)).to.equal('recovered')
+    expect(written).not.to.include('after the failure')
+    expect(lines.slice(0, -2).filter(id => !written.includes(id))).to.deep.equal([])
+  })
+
+  it('stays refusing while its cause lasts, leaves nothing behind for each attempt, and goes on once it is gone', async () => {
+    const directory = await newDirectory()
+    const away = `${directory}-away`
+    const applicationLog = new MemoryLog()
+    const log = await openLog(directory, signer, { log: applicationLog, limits: { checkpointMs: 10, segmentBytesMax: 500 } })
+    await log.append(event('before'))
+    await rename(directory, away)
+    const failed = () => applicationLog.messages('error').filter(message => message === 'the audit log still cannot be written').length
+    expect(await log.append(event('refused')).catch((error: unknown) => error)).to.be.instanceOf(AuditLogError)
+    while (failed() < 3) await new Promise(resolve => setTimeout(resolve, 5))
+    expect(log.healthy()).to.equal(false)
+    expect(await log.append(event('refused as well')).catch((error: unknown) => error)).to.be.instanceOf(AuditLogError)
+    await rename(away, directory)
+    while (!log.healthy()) await new Promise(resolve => setTimeout(resolve, 5))
+    await log.append(event('after'))
+    await log.close()
+    const { ok, findings, chains } = await verifyDirectory(directory)
+    expect({ ok, findings, chains: chains.length }).to.deep.equal({ ok: true, findings: [], chains: 2 })
+    const written = (await records(directory)).map(({ eventID }) => eventID).filter(id => id !== undefined)
+    expect(written).to.deep.equal(['before', 'after'])
+    expect((await readdir(directory)).filter(name => !name.endsWith('.jsonl'))).to.deep.equal(['audit-key-1.pem'])
   })
 
   it('is not disturbed by somebody who verifies while it is written', async () => {

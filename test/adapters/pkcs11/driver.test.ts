@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import pkcs11, { type Handle } from 'pkcs11js'
 import { rootMaterial, type Material } from '../../../src/domain/material.js'
+import type { Sealed } from '../../../src/ports/hsm.js'
 import { newMaterial } from '../../contract/hsm-samples.js'
 import { testToken } from '../../support/softhsm.js'
 import { expectRefused, openBench, recordingLog, silentLog, throwing, whileReplaced, type Bench } from './support.js'
@@ -155,6 +156,31 @@ describe('the PKCS#11 driver on SoftHSM', () => {
       roundTrip()
     })
 
+    it('is repeated alone after a lost session: one seal, one encryption', () => {
+      expect(callsOf('C_Encrypt', () => whileReplaced(bench.lib, 'C_DecryptInit', failingOnce(pkcs11.CKR_SESSION_HANDLE_INVALID), () => {
+        expect(bench.driver.seal(material, plaintext, additionalData).ciphertext).to.have.length(plaintext.length + 16)
+      }))).to.equal(1)
+      roundTrip()
+    })
+
+    it('that fails twice refuses the seal, and encrypts no other', () => {
+      expect(callsOf('C_Encrypt', () => whileReplaced(bench.lib, 'C_DecryptInit', throwing(pkcs11.CKR_SESSION_HANDLE_INVALID), () => {
+        expectRefused(() => bench.driver.seal(material, plaintext, additionalData), 'lost')
+      }))).to.equal(1)
+      roundTrip()
+    })
+
+    function callsOf(name: 'C_Encrypt', use: () => void): number {
+      let calls = 0
+      whileReplaced(bench.lib, name, run => { calls += 1; return run() }, use)
+      return calls
+    }
+
+    function failingOnce(code: number): (run: () => unknown) => unknown {
+      let calls = 0
+      return run => { calls += 1; return calls === 1 ? throwing(code)() : run() }
+    }
+
     it('is a choice', async () => {
       const { driver } = await openBench(silentLog, false)
       try {
@@ -163,6 +189,64 @@ describe('the PKCS#11 driver on SoftHSM', () => {
       } finally {
         driver.close()
       }
+    })
+  })
+
+  describe('a return value that does not tell a bad ciphertext from a bad device', () => {
+    // The real function runs, and so ends its operation.
+    const generalError = (run: () => unknown): never => { run(); return throwing(pkcs11.CKR_GENERAL_ERROR)() }
+
+    function sealAndTamper(): { sealed: Sealed, bad: Sealed } {
+      const sealed = bench.driver.seal(material, plaintext, additionalData)
+      return { sealed, bad: { ...sealed, iv: Buffer.alloc(12) } }
+    }
+
+    it('is the ciphertext while the device opens another one: it costs no session, and few checks', () => {
+      const { sealed } = sealAndTamper()
+      const session = bench.connection.session()
+      let calls = 0
+      // Not the canary, which is shorter.
+      const failing = (run: () => unknown, [, ciphertext]: readonly unknown[]) => {
+        if ((ciphertext as Buffer).length === sealed.ciphertext.length) return generalError(run)
+        calls += 1
+        return run()
+      }
+      whileReplaced(bench.lib, 'C_Decrypt', failing, () => {
+        for (let call = 0; call < 50; call++) {
+          expectRefused(() => bench.driver.open(material, sealed, additionalData), 'ciphertext-invalid')
+        }
+      })
+      expect(calls).to.be.within(1, 3)
+      expect(bench.connection.session().equals(session)).to.equal(true)
+      roundTrip()
+    })
+
+    it('is the device when that fails as well: lost, not the fault of the client, and good again later', async () => {
+      const { sealed, bad } = sealAndTamper()
+      const session = bench.connection.session()
+      whileReplaced(bench.lib, 'C_Decrypt', generalError, () => {
+        expectRefused(() => bench.driver.open(material, sealed, additionalData), 'lost')
+      })
+      const next = bench.connection.session()
+      expect(next.equals(session)).to.equal(false)
+      roundTrip()
+      // The verdict of a moment ago still holds, and costs no session.
+      expectRefused(() => bench.driver.open(material, bad, additionalData), 'lost')
+      expect(bench.connection.session().equals(next)).to.equal(true)
+      await new Promise(resolve => setTimeout(resolve, 250))
+      expectRefused(() => bench.driver.open(material, bad, additionalData), 'ciphertext-invalid')
+      expect(bench.connection.session().equals(next)).to.equal(true)
+    })
+
+    it('is judged anew after sessions and login were lost, and its key is in no listing', async () => {
+      const { bad } = sealAndTamper()
+      for (let time = 0; time < 2; time++) {
+        expectRefused(() => bench.driver.open(material, bad, additionalData), 'ciphertext-invalid')
+        expect(bench.driver.list().map(({ label }) => label)).not.to.include('claviger-canary')
+        bench.lib.C_CloseAllSessions(await slotOf(bench))
+        await new Promise(resolve => setTimeout(resolve, 250))
+      }
+      expectRefused(() => bench.driver.open(material, bad, additionalData), 'ciphertext-invalid')
     })
   })
 

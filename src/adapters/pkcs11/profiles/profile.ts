@@ -34,6 +34,8 @@ export interface Profile {
   readonly returnValues: {
     /** From C_Decrypt: the ciphertext does not verify. Wrong here, and a client's bad bytes become our fault. */
     readonly ciphertextInvalid: readonly number[]
+    /** From C_Decrypt: that, or the device fails. A second ciphertext, which is good, tells which. */
+    readonly ambiguous: readonly number[]
     readonly busy: readonly number[]
     readonly lost: readonly number[]
     /** From generating: nothing was made and a second try may work. */

@@ -23,8 +23,9 @@ export const softhsm: Profile = {
   unreadable: [],
   leavesUnfinished: true,
   returnValues: {
-    // 2.6 answers GENERAL_ERROR to a wrong key, tag or additional data; 2.7 the two proper codes.
-    ciphertextInvalid: [pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_ENCRYPTED_DATA_INVALID, pkcs11.CKR_ENCRYPTED_DATA_LEN_RANGE],
+    // 2.6 answers GENERAL_ERROR to a wrong key, tag or additional data, and to much else; 2.7 the two proper codes.
+    ciphertextInvalid: [pkcs11.CKR_ENCRYPTED_DATA_INVALID, pkcs11.CKR_ENCRYPTED_DATA_LEN_RANGE],
+    ambiguous: [pkcs11.CKR_GENERAL_ERROR],
     busy: [],
     lost: [],
     // 2.6 fails now and then when another process searches while an object is being made (fixed in 2.7.0).
