@@ -6,6 +6,7 @@ export interface HttpRequest {
   /** The request target: path and query. */
   readonly target: string
   readonly headers: ReadonlyMap<string, string>
+  /** The endpoint's, which overwrites it when it has answered: there may be plaintext in it. */
   readonly body: Uint8Array
 }
 

@@ -4,9 +4,10 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { NextFunction, Request, Response } from 'express'
 import type { Clock } from '../ports/clock.js'
 import type { Log } from '../ports/log.js'
-import { bodyReader, type BodyLimits } from './body.js'
+import { bodyReader } from './body.js'
 import { expressApp, expressServer, type Tls } from './express-server.js'
 import { livez, readyz, type Ready } from './health.js'
+import { defaultLimits, type HttpLimits } from './limits.js'
 import { headersOf, type Endpoint, type HttpAnswer, type Refusal } from './message.js'
 
 export interface HttpServerOptions {
@@ -16,35 +17,6 @@ export interface HttpServerOptions {
   readonly log: Log
   readonly tls?: Tls
   readonly limits?: Partial<HttpLimits>
-}
-
-export interface HttpLimits extends BodyLimits {
-  readonly headerBytesMax: number
-  readonly connectionsMax: number
-  /** Requests that are being worked on, read to the end. More are told to slow down. */
-  readonly requestsInFlightMax: number
-  readonly headersTimeoutMs: number
-  readonly requestTimeoutMs: number
-  readonly keepAliveTimeoutMs: number
-  /** Without a byte either way; also what an unread answer may wait. Longer than any operation takes. */
-  readonly socketIdleMaxMs: number
-  /** How often Node looks for connections whose headers or request are late. */
-  readonly timeoutCheckMs: number
-}
-
-/** The largest legal KMS request is a 262,144-byte attestation document in base64, 350 KB. */
-export const defaultLimits: HttpLimits = {
-  bodyBytesMax: 512 * 1024,
-  bodyBytesInAllMax: 64 * 1024 * 1024,
-  discardedBytesMax: 4 * 1024 * 1024,
-  headerBytesMax: 16 * 1024,
-  connectionsMax: 4096,
-  requestsInFlightMax: 1024,
-  headersTimeoutMs: 10_000,
-  requestTimeoutMs: 30_000,
-  keepAliveTimeoutMs: 65_000,
-  socketIdleMaxMs: 120_000,
-  timeoutCheckMs: 5_000,
 }
 
 export interface HttpServer {
@@ -84,7 +56,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const body = await readBody(request)
     if (body === 'gone') return
     if (typeof body === 'string') return refuse(response, body, requestId)
-    if (inFlight >= limits.requestsInFlightMax) return refuse(response, 'overloaded', requestId)
+    if (inFlight >= limits.requestsInFlightMax) {
+      body.fill(0)
+      return refuse(response, 'overloaded', requestId)
+    }
     inFlight++
     try {
       send(response, await kms.answer({

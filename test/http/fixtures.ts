@@ -107,8 +107,8 @@ export class RawClient {
   received = ''
   readonly closed: Promise<void>
 
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1').setEncoding('latin1')
+  constructor(port: number, localAddress = '127.0.0.1') {
+    this.socket = connect({ port, host: '127.0.0.1', localAddress }).setEncoding('latin1')
     this.socket.on('data', text => { this.received += String(text) }).on('error', () => {})
     this.closed = new Promise(resolve => this.socket.once('close', () => resolve()))
   }

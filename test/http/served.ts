@@ -1,5 +1,6 @@
+import type { HttpLimits } from '../../src/http/limits.js'
 import type { Endpoint, HttpRequest } from '../../src/http/message.js'
-import { createHttpServer, type HttpLimits, type HttpServer } from '../../src/http/server.js'
+import { createHttpServer, type HttpServer } from '../../src/http/server.js'
 import { RawClient, recordingLog } from './fixtures.js'
 
 export const now = Date.UTC(2026, 0, 1, 12, 30, 15, 999)
@@ -25,7 +26,7 @@ export async function serve(kms: Endpoint = echo(), limits: Partial<HttpLimits> 
   const server = createHttpServer({ kms, ready: async () => ({ ok: true, checks: { hsm: 'ok' } }), clock: { now: () => now }, log, limits })
   servers.push(server)
   const { port } = await server.listen(0, '127.0.0.1')
-  return { server, port, log, client: () => new RawClient(port) }
+  return { server, port, log, client: (localAddress?: string) => new RawClient(port, localAddress) }
 }
 
 /** A suite after each of whose tests the servers are closed. */

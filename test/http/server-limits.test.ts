@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { defaultLimits } from '../../src/http/server.js'
+import { readConfig } from '../../src/config.js'
+import { defaultLimits } from '../../src/http/limits.js'
 import { randomFrom, rawRequest } from './fixtures.js'
 import { describeServed, echo, eventually, gate, serve } from './served.js'
 
@@ -38,7 +39,7 @@ describeServed('the limit on bodies', () => {
   })
 
   it('holds for all bodies together that are being read', async () => {
-    const { client } = await serve(echo(), { ...limits, bodyBytesInAllMax: 1500 })
+    const { client } = await serve(echo(), { ...limits, bodyBytesUncounted: 0, bodyBytesInAllMax: 1500 })
     const first = client().write(rawRequest('/', 'x'.repeat(1000)).slice(0, -1))
     const second = client()
     let refused = ''
@@ -50,6 +51,29 @@ describeServed('the limit on bodies', () => {
 
   it('is large enough for the largest legal request', () => {
     expect(defaultLimits.bodyBytesMax).to.be.above(262_144 * 4 / 3 + 131_072)
+  })
+})
+
+describeServed('a client that holds as many unfinished bodies as it can', () => {
+  const unfinished = rawRequest('/', 'x'.repeat(defaultLimits.bodyBytesMax)).slice(0, -1)
+  const count = defaultLimits.bodyBytesInAllMax / defaultLimits.bodyBytesMax
+
+  it('is told to slow down, and does not keep out ordinary calls, nor the large ones of others', async () => {
+    const { client } = await serve(echo())
+    const held = Array.from({ length: count }, () => client().write(unfinished))
+    const refused = () => held.filter(({ received }) => received.includes('overloaded')).length
+    await eventually(() => refused() === count * 3 / 4)
+    expect(await client().write(rawRequest('/', 'x'.repeat(16 * 1024))).answers(1)).to.match(/\r\n\r\n16384$/)
+    // Elsewhere the loopback device has one address.
+    if (process.platform !== 'linux') return
+    expect(await client('127.0.0.2').write(rawRequest('/', 'x'.repeat(100_000))).answers(1)).to.match(/\r\n\r\n100000$/)
+  })
+})
+
+describe('the limits that can be configured', () => {
+  it('have one default each', () => {
+    const { bodyBytesMax, requestsInFlightMax, connectionsMax } = defaultLimits
+    expect(readConfig({}).limits).to.deep.equal({ bodyBytesMax, inFlightMax: requestsInFlightMax, connectionsMax })
   })
 })
 

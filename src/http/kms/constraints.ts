@@ -7,6 +7,13 @@ export type Check = (value: unknown, path: string, faults: string[]) => void
 export const faultsMax = 10
 export const echoedCharactersMax = 1024
 
+/**
+ * The most that a map holds, far above what an encryption context is for: it is sorted, authenticated and written to the audit log
+ * as a whole, and nobody else is served meanwhile. Only the length of the request limits it in the live service.
+ */
+export const mapPairsMax = 1000
+export const mapBytesMax = 64 * 1024
+
 /** The rules of one value that is not a structure; answers those that are broken, in words. */
 type Rules = (value: unknown) => readonly string[]
 
@@ -73,14 +80,25 @@ function scalarItems(rules: Rules): Check {
   }
 }
 
-/** No map of this API constrains its keys or values; a shape that did would be checked by nobody, so it does not compile. */
+/**
+ * No map of this API constrains its keys or values; a shape that did would be checked by nobody, so it does not compile. A map is
+ * not repeated in the answer, for its length.
+ */
 function mapCheck({ key, value }: Shape & { type: 'map' }): Check {
   for (const shape of [key, value]) {
     if (shape.type !== 'string' || 'min' in shape || 'max' in shape || 'pattern' in shape) {
       throw new Error('constraints in maps are not supported')
     }
   }
-  return () => {}
+  return (map, path, faults) => {
+    for (const rule of mapRules(Object.entries(map as Readonly<Record<string, string>>))) add(faults, '', path, rule)
+  }
+}
+
+function mapRules(pairs: readonly (readonly [string, string])[]): readonly string[] {
+  if (pairs.length > mapPairsMax) return [`Member must have length less than or equal to ${mapPairsMax}`]
+  const bytes = pairs.reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0)
+  return bytes > mapBytesMax ? [`Member must have at most ${mapBytesMax} bytes of UTF-8 in its keys and values together`] : []
 }
 
 function rulesOf(shape: Shape): Rules {

@@ -51,13 +51,17 @@ async function answer(request: HttpRequest, deps: KmsEndpointDeps): Promise<Http
     return answerOf(200, requestId, encodeOutput(operation.contract.output, output))
   } catch (error) {
     return refusalOf(error, requestId, deps.log)
+  } finally {
+    // Signature and input have been read from it; what stays is plaintext in base64.
+    request.body.fill(0)
   }
 }
 
 function frontOf(request: HttpRequest, deps: KmsEndpointDeps): Front {
   return {
     authenticate: () => authenticate(request, deps),
-    operation: () => operationOf(request.headers.get('x-amz-target'), deps.operations),
+    eventName: () => contracts.get(nameOf(request))?.name,
+    operation: () => operationOf(nameOf(request), deps.operations),
     input: operation => checkInput(operation.contract.input, parseJson(request.body)),
   }
 }
@@ -69,9 +73,13 @@ function isJson11(header: string | undefined): boolean {
   return (end < 0 ? header : header?.slice(0, end))?.trim().toLowerCase() === contentType
 }
 
-function operationOf(target: string | undefined, operations: ReadonlyMap<string, Operation>): Operation {
-  if (!target?.startsWith(targetPrefix)) throw new KmsError('UnknownOperationException')
-  const name = target.slice(targetPrefix.length)
+/** Empty when the target is not one of this API. */
+function nameOf({ headers }: HttpRequest): string {
+  const target = headers.get('x-amz-target')
+  return target?.startsWith(targetPrefix) ? target.slice(targetPrefix.length) : ''
+}
+
+function operationOf(name: string, operations: ReadonlyMap<string, Operation>): Operation {
   const operation = operations.get(name)
   if (operation) return operation
   if (contracts.has(name)) throw new KmsError('UnsupportedOperationException', `${name} is not supported by this service.`)

@@ -98,6 +98,17 @@ describe('the KMS endpoint', () => {
     expect(errorOf(await answer(signed('DescribeKey', '{}')))[1]).to.have.property('__type', 'ValidationException')
   })
 
+  it('leaves nothing of the body behind, which may hold plaintext, once it has answered', async () => {
+    const requests = [
+      signed(), signed('Sign'), signed('DescribeKey', 'not JSON'), signed('DescribeKey', '{}'),
+      withHeaders(signed(), { authorization: undefined }), withHeaders(signed(), { 'content-type': undefined }),
+    ]
+    for (const request of requests) {
+      await answer(request)
+      expect([...new Set(request.body)]).to.deep.equal([0])
+    }
+  })
+
   it('tells the performer where a call comes from', async () => {
     let seen: unknown
     const { endpoint } = endpointWith(async origin => { seen = origin; throw new KmsError('DisabledException') })
