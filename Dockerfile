@@ -16,7 +16,7 @@
 # The library must run on this Debian; the files must be readable by user 10001. A certificate of your own: mount it and set
 # CLAVIGER_TLS_CERTIFICATE and CLAVIGER_TLS_KEY to the paths (scripts/docker-entry.sh says what happens without).
 #
-# Every step is a script that `npm start` and the tests use, too.
+# Packages, npm dependencies and the build come from scripts/setup.sh, as with `npm start` and `npm test`.
 
 ARG NODE_VERSION=22
 

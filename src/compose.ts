@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-files/audit-log.js'
 import { readCredentialsFile, writeCredentialsFile } from './adapters/credentials-file.js'
+import { headFile } from './adapters/head-file.js'
 import { openHsm, type Pkcs11Config } from './adapters/pkcs11/hsm.js'
 import { findSoftHsm, makeSoftHsmToken } from './adapters/pkcs11/softhsm-token.js'
 import { lockDirectory } from './adapters/sql/directory-lock.js'
@@ -29,6 +30,7 @@ import { Pages } from './service/paging.js'
 import { performer } from './service/perform.js'
 import { readiness } from './service/readiness.js'
 import { reconcile, reportOrphans } from './service/reconcile.js'
+import { acceptRollback, StoreHead } from './service/rollback.js'
 import { firstRoots, rowAuthenticator } from './service/roots.js'
 import { recordRotation } from './service/rotate-keys.js'
 import type { Services } from './service/services.js'
@@ -43,7 +45,7 @@ export interface Server {
   readonly credentialsFile: string
   readonly services: Services
   /** The work that otherwise runs by the clock. */
-  readonly jobs: { readonly rotateDueKeys: Repeated, readonly deleteExpiredKeys: Repeated, readonly reconcile: Repeated }
+  readonly jobs: Readonly<Record<'rotateDueKeys' | 'deleteExpiredKeys' | 'reconcile' | 'advanceHead', Repeated>>
   /** Finishes what is in flight, then lets go of everything. */
   close(): Promise<void>
 }
@@ -78,13 +80,15 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   const owner = randomUUID()
   const audit = opened.add(await openAudit({ config, hsm, store, clock, log, owner, installed }))
   const services = servicesOf({ config, hsm, store, audit, clock, log, owner, installed })
-  const jobs = await startJobs(services, config, owner, opened)
+  const head = new StoreHead(store.instance, headFile(join(config.audit.directory, 'store-head')), installed)
+  await checkRollback(head, services, config)
+  const jobs = await startJobs(services, config, owner, opened, head)
   const http = httpServer(config, services)
   const { port } = await http.listen(config.listen.port, config.listen.host)
   opened.push(() => http.close(closeDeadlineMs))
   const url = urlOf(config, port)
-  updateEndpoint(credentialsFile, url)
-  reportOrphans(services, config.regions).catch(error => log.warn('could not look for unknown objects in the HSM', { error }))
+  updateEndpoint(credentialsFile, url, config.regions[0] ?? '')
+  reportOrphans(services).catch(error => log.warn('could not look for unknown objects in the HSM', { error }))
   return { url, credentialsFile, services, jobs, close: () => opened.close() }
 }
 
@@ -123,8 +127,22 @@ function servicesOf({ config, hsm, store, audit, clock, log, owner, installed }:
   }
 }
 
+/** Whoever put back an older database must say that this was meant: what it has forgotten may matter (service/rollback.ts). */
+async function checkRollback(head: StoreHead, services: Services, { acceptRollback: accepted }: Config): Promise<void> {
+  if (head.isBehind()) {
+    if (!accepted) {
+      throw new InstallationError('the database is older than it was when this service last ran. If it was restored on purpose, start '
+        + 'once with CLAVIGER_ACCEPT_ROLLBACK=yes: pending deletions are then cancelled, and every key rotates before it encrypts again')
+    }
+    await acceptRollback(services)
+  }
+  await head.advance()
+}
+
 /** What a crash left behind is cleared, and what is due is done, before the first call is served. */
-async function startJobs(services: Services, { jobs: { intervalMs } }: Config, owner: string, opened: Opened): Promise<Server['jobs']> {
+async function startJobs(
+  services: Services, { jobs: { intervalMs } }: Config, owner: string, opened: Opened, head: StoreHead,
+): Promise<Server['jobs']> {
   const { log } = services
   const jobs = {
     reconcile: every(intervalMs, 'reconcile', async () => {
@@ -132,6 +150,7 @@ async function startJobs(services: Services, { jobs: { intervalMs } }: Config, o
       while ((await reconcile(services, owner, true)).undone > 0);
     }, log),
     rotateDueKeys: every(intervalMs, 'rotate due keys', async () => void await rotateDueKeys(services, owner), log),
+    advanceHead: every(intervalMs, 'advance the head of the store', () => head.advance(), log),
     deleteExpiredKeys: every(intervalMs, 'delete expired keys', async () => void await deleteExpiredKeys(services, owner), log),
   }
   for (const job of Object.values(jobs)) opened.push(() => job.stop())
@@ -189,10 +208,11 @@ function credentialsOf({ accessKeyId, secret, accountId }: Administrator, config
   }
 }
 
-/** The port may be another one at every start. A file that the operator has taken away is not made again. */
-function updateEndpoint(file: string, url: string): void {
+/** Port and home region may be others at every start. A file that the operator has taken away is not made again. */
+function updateEndpoint(file: string, url: string, region: string): void {
   const credentials = readCredentialsFile(file)
-  if (credentials && credentials.AWS_ENDPOINT_URL_KMS !== url) writeCredentialsFile(file, { ...credentials, AWS_ENDPOINT_URL_KMS: url })
+  if (!credentials || (credentials.AWS_ENDPOINT_URL_KMS === url && credentials.AWS_REGION === region)) return
+  writeCredentialsFile(file, { ...credentials, AWS_ENDPOINT_URL_KMS: url, AWS_REGION: region })
 }
 
 function urlOf({ listen: { host }, tls }: Config, port: number): string {
@@ -214,6 +234,15 @@ class Opened {
   }
 
   async close(): Promise<void> {
-    for (let closer = this.#closers.pop(); closer; closer = this.#closers.pop()) await closer()
+    const failures: unknown[] = []
+    for (let closer = this.#closers.pop(); closer; closer = this.#closers.pop()) {
+      try {
+        await closer()
+      } catch (error) {
+        // Keeps nothing else open.
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
 }

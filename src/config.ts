@@ -1,7 +1,9 @@
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { parse } from 'yaml'
+import { defaultLimits } from './http/limits.js'
 
 /** Everything that can be set, checked and frozen. Made once at start from environment and file; see hsm-config/softhsm.yaml. */
 export interface Config {
@@ -18,6 +20,8 @@ export interface Config {
   readonly kms: { readonly onDemandRotationsMax: number, readonly sealsPerVersionMax: number, readonly verifySeals: boolean }
   readonly jobs: { readonly intervalMs: number }
   readonly audit: { readonly directory: string, readonly segmentBytesMax: number }
+  /** The operator knows that the database is older than the audit log or the token, and wants to go on from it. */
+  readonly acceptRollback: boolean
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug', readonly format: 'json' | 'readable' | 'auto' }
 }
 
@@ -50,7 +54,16 @@ const onDemandRotationsDefault = 25
 /** As in an ARN and in a credential scope; `onprem-1` is as good as `us-east-1`. */
 const regionPattern = /^[a-z0-9]+(-[a-z0-9]+){0,7}$/
 
-export function readConfig(environment: Environment = process.env): Config {
+/** What a variable may be called; those of the scripts are named here, so that they are not taken for misspelt ones. */
+const knownVariables: ReadonlySet<string> = new Set([
+  'CLAVIGER_CONFIG', 'CLAVIGER_DATA_DIR', 'CLAVIGER_LISTEN', 'CLAVIGER_TLS_CERTIFICATE', 'CLAVIGER_TLS_KEY', 'CLAVIGER_ACCOUNT_ID',
+  'CLAVIGER_REGIONS', 'CLAVIGER_ACCEPT_ROLLBACK', 'CLAVIGER_TLS_NAMES', 'CLAVIGER_NODE_HEADERS',
+])
+/** What Kubernetes tells every pod of a Service named claviger (Kubernetes, Service, Environment variables). */
+const kubernetesPattern = /^CLAVIGER_(SERVICE_(HOST|PORT)[A-Z0-9_]*|PORT_[0-9]+_[A-Z0-9_]+|PORT(?==(tcp|udp|sctp):))=/
+
+/** Throws ConfigError with every fault. Only a server looks into the TLS files: who runs a command need not be able to read the key. */
+export function readConfig(environment: Environment = process.env, reading: 'server' | 'command' = 'command'): Config {
   const file = environment.CLAVIGER_CONFIG ? resolve(environment.CLAVIGER_CONFIG) : undefined
   const reader = new Reader(file ? readFile(file) : {}, file ? dirname(file) : process.cwd())
   // The file is asked even where the environment decides: else the setting that it overrides would be taken for an unknown one.
@@ -60,7 +73,10 @@ export function readConfig(environment: Environment = process.env): Config {
   const key = either('CLAVIGER_TLS_KEY', reader.path('tls.key'))
   if ((certificate === undefined) !== (key === undefined)) reader.fault('tls needs both certificate and key')
   const tls = certificate && key ? { certificate: resolve(certificate), key: resolve(key) } : undefined
+  if (tls && reading === 'server') checkTls(tls, reader)
   const regionsInFile = reader.texts('regions')
+  const acceptRollbackInFile = reader.boolean('acceptRollback')
+  findUnknownVariables(environment, reader)
   const config: Config = {
     dataDir,
     listen: listen(either('CLAVIGER_LISTEN', reader.text('listen')) ?? '127.0.0.1:8080', tls !== undefined, reader),
@@ -69,9 +85,9 @@ export function readConfig(environment: Environment = process.env): Config {
     regions: regions(listOf(environment.CLAVIGER_REGIONS) ?? regionsInFile ?? ['us-east-1'], reader),
     hsm: hsm(reader),
     limits: {
-      bodyBytesMax: reader.integer('limits.bodyBytes', 16_384, 16 * 1024 * 1024) ?? 512 * 1024,
-      inFlightMax: reader.integer('limits.inFlight', 1, 100_000) ?? 1_024,
-      connectionsMax: reader.integer('limits.connections', 1, 1_000_000) ?? 10_000,
+      bodyBytesMax: reader.integer('limits.bodyBytes', 16_384, 16 * 1024 * 1024) ?? defaultLimits.bodyBytesMax,
+      inFlightMax: reader.integer('limits.inFlight', 1, 100_000) ?? defaultLimits.requestsInFlightMax,
+      connectionsMax: reader.integer('limits.connections', 1, 1_000_000) ?? defaultLimits.connectionsMax,
     },
     kms: {
       onDemandRotationsMax: reader.integer('kms.onDemandRotationsMax', 0, 10_000) ?? onDemandRotationsDefault,
@@ -83,6 +99,7 @@ export function readConfig(environment: Environment = process.env): Config {
       directory: reader.path('audit.directory') ?? join(dataDir, 'audit'),
       segmentBytesMax: reader.integer('audit.segmentBytes', 65_536, 2 ** 31) ?? 64 * 1024 * 1024,
     },
+    acceptRollback: yes('CLAVIGER_ACCEPT_ROLLBACK', environment, reader) ?? acceptRollbackInFile ?? false,
     log: {
       level: reader.oneOf('log.level', ['error', 'warn', 'info', 'debug']) ?? 'info',
       format: reader.oneOf('log.format', ['json', 'readable', 'auto']) ?? 'auto',
@@ -90,6 +107,45 @@ export function readConfig(environment: Environment = process.env): Config {
   }
   reader.finish()
   return frozen(config)
+}
+
+function findUnknownVariables(environment: Environment, reader: Reader): void {
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith('CLAVIGER_') || !value || knownVariables.has(name)) continue
+    if (!kubernetesPattern.test(`${name}=${value}`)) reader.fault(`there is no variable ${name}`)
+  }
+}
+
+function yes(variable: string, environment: Environment, reader: Reader): boolean | undefined {
+  const value = environment[variable]
+  if (!value) return undefined
+  if (value !== 'yes' && value !== 'no') reader.fault(`${variable} must be yes or no`)
+  return value === 'yes'
+}
+
+function checkTls(files: { readonly certificate: string, readonly key: string }, reader: Reader): void {
+  const certificate = parsed('tls.certificate', files.certificate, 'certificate', pem => new X509Certificate(pem), reader)
+  const key = parsed('tls.key', files.key, 'private key without a passphrase', (pem): KeyObject => createPrivateKey(pem), reader)
+  if (certificate && key && !certificate.checkPrivateKey(key)) {
+    reader.fault(`tls.key (${files.key}) is not the key of tls.certificate (${files.certificate})`)
+  }
+}
+
+function parsed<T>(setting: string, file: string, kind: string, parse: (pem: Buffer) => T, reader: Reader): T | undefined {
+  let pem
+  try {
+    pem = readFileSync(file)
+  } catch (error) {
+    reader.fault(`${setting} cannot be read: ${(error as Error).message}`)
+    return undefined
+  }
+  try {
+    return parse(pem)
+  } catch {
+    // OpenSSL's own words ("DECODER routines::unsupported") help nobody.
+    reader.fault(`${setting}: ${file} is not a PEM ${kind}`)
+    return undefined
+  }
 }
 
 function listen(text: string, tls: boolean, reader: Reader): Config['listen'] {

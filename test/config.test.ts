@@ -40,6 +40,7 @@ describe('configuration', () => {
     kms: { onDemandRotationsMax: 25, sealsPerVersionMax: 4_294_967_296, verifySeals: true },
     jobs: { intervalMs: 60_000 },
     audit: { directory: resolve('data/audit'), segmentBytesMax: 67_108_864 },
+    acceptRollback: false,
     log: { level: 'info', format: 'auto' },
   }
 
@@ -60,6 +61,7 @@ describe('configuration', () => {
       kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000 },
       jobs: { intervalSeconds: 5 },
       audit: { directory: '/audit', segmentBytes: 65_536 },
+      acceptRollback: true,
       log: { level: 'debug', format: 'json' },
     })).to.deep.equal({
       dataDir: '/data', listen: { host: '::1', port: 9443 }, tls: { certificate: '/c.pem', key: '/k.pem' }, accountId: '000000000001',
@@ -71,6 +73,7 @@ describe('configuration', () => {
       kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000, verifySeals: false },
       jobs: { intervalMs: 5_000 },
       audit: { directory: '/audit', segmentBytesMax: 65_536 },
+      acceptRollback: true,
       log: { level: 'debug', format: 'json' },
     })
   })
@@ -164,6 +167,35 @@ describe('configuration', () => {
     it('needs certificate and key together', () => {
       expect(faultsOf({ tls: { certificate: 'c' } })).to.deep.equal(['tls needs both certificate and key'])
       expect(faultsOf({ tls: { key: 'k' } })).to.deep.equal(['tls needs both certificate and key'])
+    })
+  })
+
+  describe('acceptRollback', () => {
+    for (const [variable, inYaml, accepted] of [
+      ['yes', undefined, true], ['yes', false, true], ['no', true, false], ['', true, true], ['', undefined, false],
+    ] as const) {
+      it(`is ${accepted} with "${variable}" in the environment and ${inYaml} in the file`, () => {
+        expect(read({ acceptRollback: inYaml }, { CLAVIGER_ACCEPT_ROLLBACK: variable }).acceptRollback).to.equal(accepted)
+      })
+    }
+
+    it('is nothing but yes or no', () => {
+      expect(faultsOf({}, { CLAVIGER_ACCEPT_ROLLBACK: 'true' })).to.deep.equal(['CLAVIGER_ACCEPT_ROLLBACK must be yes or no'])
+    })
+  })
+
+  describe('a variable', () => {
+    it('that nobody knows is a fault', () => {
+      expect(faultsOf({}, { CLAVIGER_LISTN: '127.0.0.1:1', CLAVIGER_PORT: '8443' })).to.deep.equal([
+        'there is no variable CLAVIGER_LISTN', 'there is no variable CLAVIGER_PORT',
+      ])
+    })
+
+    it('of the scripts, of Kubernetes, of somebody else, or without a value is none', () => {
+      expect(faultsOf({}, {
+        CLAVIGER_TLS_NAMES: 'a', CLAVIGER_NODE_HEADERS: '/n', OTHER: 'a', CLAVIGER_LISTN: '', CLAVIGER_PORT: 'tcp://10.0.0.1:8443',
+        CLAVIGER_PORT_8443_TCP_ADDR: '10.0.0.1', CLAVIGER_SERVICE_HOST: '10.0.0.1', CLAVIGER_SERVICE_PORT_HTTPS: '8443',
+      })).to.deep.equal([])
     })
   })
 

@@ -5,7 +5,7 @@ import { exitCodes, print, type OutputOptions } from './output.js'
 
 interface VerifyOptions extends OutputOptions { readonly directory?: string, readonly publicKey?: string }
 
-/** Verifies the audit log. Exit code 1 when anything was found. */
+/** Verifies the audit log. Exit code 1 when anything was found, 2 when there is nothing to verify it by or on. */
 export async function auditVerify({ directory, publicKey, ...options }: VerifyOptions): Promise<void> {
   const config = readConfig()
   const result = await verifyAuditLog({
@@ -21,7 +21,7 @@ export async function auditVerify({ directory, publicKey, ...options }: VerifyOp
       `key ${rootVersion} ${from === 'directory' ? '(as found beside the log) ' : ''}SHA-256 ${fingerprint}`),
     // Its end could have been cut off without a trace, if no checkpoint kept elsewhere has seen it.
     ...result.chains.filter(({ closed }) => !closed).map(({ chain, records, uncovered }) =>
-      `chain ${chain}: not closed (still running, or it crashed); ${uncovered} of ${records} records are behind the last checkpoint`),
+      `chain ${chain}: not closed (still running, or it crashed); ${uncovered} of ${records} records come after the last checkpoint`),
     `${result.ok ? 'verified' : 'NOT VERIFIED'}: `
       + `${result.records} records, ${result.checkpoints} checkpoints, ${result.chains.length} chains`,
   ])

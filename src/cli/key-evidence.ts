@@ -1,9 +1,11 @@
 import { logOf } from '../compose.js'
-import { readConfig } from '../config.js'
+import { readConfig, type Config } from '../config.js'
 import type { Evidence, KeyVersion } from '../domain/key.js'
 import { backingKey } from '../domain/material.js'
-import { openForReading } from '../inspect.js'
+import { parseKeyRef, type KeyRef } from '../domain/key-ref.js'
+import { attributeValueName, evidenceNow, openForReading, UnusableInput } from '../inspect.js'
 import type { Hsm } from '../ports/hsm.js'
+import type { Store } from '../ports/store.js'
 import { exitCodes, print, type OutputOptions } from './output.js'
 
 interface VersionEvidence {
@@ -13,37 +15,92 @@ interface VersionEvidence {
   readonly recorded: readonly Evidence[]
   /** undefined: no such object in the HSM now. */
   readonly now: readonly Evidence[] | undefined
+  /** Attributes that are not now what was recorded; undefined when there is nothing to compare. */
+  readonly differences: readonly string[] | undefined
+  /** Why the object is none that a key may have; undefined when it is as it should be. */
+  readonly fault?: string
 }
 
-/** The recorded evidence of every version beside what the HSM says at this moment. Exit code 1 when a usable version has no object. */
-export async function keyEvidence(keyId: string, options: OutputOptions & { region?: string }): Promise<void> {
+/**
+ * The recorded evidence of every version beside what the HSM says at this moment. Exit code 1 when a usable version has no
+ * object, or one that differs from what was recorded.
+ */
+export async function keyEvidence(name: string, options: OutputOptions & { region?: string }): Promise<void> {
   const config = readConfig()
-  const region = options.region ?? config.regions[0] ?? ''
+  const region = regionOf(name, options.region, config)
   const reading = await openForReading(config, logOf({ ...config, log: { ...config.log, level: 'error' } }))
   try {
-    const view = await reading.store.keys.get(region, keyId)
-    if (!view) throw new Error(`there is no key ${keyId} in ${region}`)
+    const keyId = await keyIdOf(name, region, reading.store)
+    const view = keyId === undefined ? undefined : await reading.store.keys.get(region, keyId)
+    if (!view) throw new Error(`there is no key ${name} in ${region}`)
     const versions: VersionEvidence[] = []
     for (const version of [...view.versions.values()].sort((a, b) => a.version - b.version)) versions.push(await read(version, reading.hsm))
-    print(options, { keyId, region, arn: view.key.arn, versions }, () => [view.key.arn, ...versions.flatMap(lines)])
-    if (versions.some(({ state, now }) => state === 'ready' && !now)) process.exitCode = exitCodes.bad
+    print(options, { keyId: view.key.keyId, region, arn: view.key.arn, versions }, () => [view.key.arn, ...versions.flatMap(lines)])
+    if (versions.some(isBad)) process.exitCode = exitCodes.bad
   } finally {
     await reading.close()
   }
 }
 
-async function read({ keyId, version, suite, state, keyMaterialId, evidence }: KeyVersion, hsm: Hsm): Promise<VersionEvidence> {
-  return { version, state, keyMaterialId, recorded: evidence, now: await hsm.find(backingKey(keyId, version, suite)) }
+function regionOf(name: string, asked: string | undefined, config: Config): string {
+  const named = /^arn:aws:kms:([^:]+):/.exec(name)?.[1]
+  if (asked !== undefined && named !== undefined && asked !== named) {
+    throw new UnusableInput(`--region ${asked} is not the region of ${name}`)
+  }
+  return asked ?? named ?? config.regions[0] ?? ''
 }
 
-function lines({ version, state, keyMaterialId, recorded, now }: VersionEvidence): readonly string[] {
+/** The id of the key that a text names, whether or not there is such a key; undefined for an alias or an account that is not there. */
+async function keyIdOf(name: string, region: string, { instance, aliases }: Store): Promise<string | undefined> {
+  const accountId = (await instance.get())?.accountId ?? ''
+  const ref = keyRef(name, region, accountId)
+  if (ref.accountId !== accountId) return undefined
+  return ref.kind === 'key' ? ref.keyId : (await aliases.get(region, ref.name))?.targetKeyId
+}
+
+function keyRef(name: string, region: string, accountId: string): KeyRef {
+  try {
+    return parseKeyRef(name, { region, accountId })
+  } catch (error) {
+    throw new UnusableInput(`"${name}" is no key id, key ARN, alias name or alias ARN`, { cause: error })
+  }
+}
+
+async function read({ keyId, version, suite, state, keyMaterialId, evidence }: KeyVersion, hsm: Hsm): Promise<VersionEvidence> {
+  const { now, fault } = await evidenceNow(hsm, backingKey(keyId, version, suite))
+  return {
+    version, state, keyMaterialId, recorded: evidence, now,
+    differences: now && differences(evidence, now), ...fault !== undefined && { fault },
+  }
+}
+
+function isBad({ state, fault, differences }: VersionEvidence): boolean {
+  return fault !== undefined || (state === 'ready' && (differences === undefined || differences.length > 0))
+}
+
+/**
+ * The names of recorded attributes that are others now, object by object in the order of their making. An attribute that is only read
+ * now is none: a later version of the service may read more.
+ */
+export function differences(recorded: readonly Evidence[], now: readonly Evidence[]): readonly string[] {
+  const changed = recorded.flatMap(({ object, attributes }, at) => {
+    const other = now[at]
+    if (other?.object !== object) return [object]
+    return Object.entries(attributes).filter(([name, value]) => other.attributes[name] !== value).map(([name]) => name)
+  })
+  return [...new Set([...changed, ...now.slice(recorded.length).map(({ object }) => object)])]
+}
+
+function lines({ version, state, keyMaterialId, recorded, now, differences: changed, fault }: VersionEvidence): readonly string[] {
   return [
     `version ${version} (${state}), key material ${keyMaterialId}`,
     ...recorded.map(evidence => `  recorded ${new Date(evidence.readAt).toISOString()}: ${attributes(evidence)}`),
-    ...now ? now.map(evidence => `  now: ${attributes(evidence)}`) : ['  now: no such object in the HSM'],
+    ...(now ?? []).map(evidence => `  now: ${attributes(evidence)}`),
+    ...now ? [] : [fault === undefined ? '  now: no such object in the HSM' : `  DIFFERS: ${fault}`],
+    ...changed ? [changed.length > 0 ? `  DIFFERS: ${changed.join(', ')}` : '  same as recorded'] : [],
   ]
 }
 
 function attributes({ object, attributes: values }: Evidence): string {
-  return `${object} ${Object.entries(values).map(([name, value]) => `${name}=${value}`).join(' ')}`
+  return `${object} ${Object.entries(values).map(([name, value]) => `${name}=${attributeValueName(name, value) ?? value}`).join(' ')}`
 }

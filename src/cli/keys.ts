@@ -1,8 +1,11 @@
 import { join } from 'node:path'
 import type * as Sdk from '@aws-sdk/client-kms'
 import { readConfig } from '../config.js'
-import { adminCredentials } from '../inspect.js'
+import { adminCredentials, UnusableInput } from '../inspect.js'
 import { print, table, type OutputOptions } from './output.js'
+
+/** The shortest that ScheduleKeyDeletion takes. */
+const deletionDaysMin = 7
 
 /**
  * Key commands that go through the public API like any other client: with the AWS_ variables of the environment if they name an
@@ -24,10 +27,28 @@ export async function listKeys(options: OutputOptions): Promise<void> {
 }
 
 export async function createKey(options: OutputOptions & { description?: string, alias?: string }): Promise<void> {
-  const { client, sdk } = await connect()
-  const { KeyMetadata } = await client.send(new sdk.CreateKeyCommand({ Description: options.description ?? '' }))
-  if (options.alias) await client.send(new sdk.CreateAliasCommand({ AliasName: options.alias, TargetKeyId: KeyMetadata?.KeyId }))
+  const { alias } = options
+  if (alias !== undefined && !alias.startsWith('alias/')) throw new UnusableInput(`an alias begins with alias/, so not "${alias}"`)
+  const connection = await connect()
+  const { KeyMetadata } = await connection.client.send(new connection.sdk.CreateKeyCommand({ Description: options.description ?? '' }))
+  if (alias !== undefined) await nameOrDelete(connection, KeyMetadata?.Arn ?? '', alias)
   print(options, KeyMetadata, () => [KeyMetadata?.Arn ?? ''])
+}
+
+/** A key that cannot get its name would be left behind unnoticed. Throws, with what became of it. */
+async function nameOrDelete({ client, sdk }: Connection, arn: string, alias: string): Promise<void> {
+  try {
+    await client.send(new sdk.CreateAliasCommand({ AliasName: alias, TargetKeyId: arn }))
+  } catch (error) {
+    const days = deletionDaysMin
+    const outcome = await client.send(new sdk.ScheduleKeyDeletionCommand({ KeyId: arn, PendingWindowInDays: days })).then(
+      () => `is scheduled for deletion in ${days} days`, (why: unknown) => `is left without a name: ${reason(why)}`)
+    throw new Error(`${reason(error)}\nthe new key ${arn} ${outcome}`, { cause: error })
+  }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
 }
 
 export async function rotateKey(keyId: string, options: OutputOptions): Promise<void> {
@@ -38,8 +59,10 @@ export async function rotateKey(keyId: string, options: OutputOptions): Promise<
   print(options, after, () => [`${after?.Arn ?? ''}: current key material is now ${after?.CurrentKeyMaterialId ?? ''}`])
 }
 
+interface Connection { readonly client: Sdk.KMSClient, readonly sdk: typeof Sdk }
+
 /** The SDK is loaded only here: it would double the start-up time of every other command. */
-async function connect(): Promise<{ client: Sdk.KMSClient, sdk: typeof Sdk }> {
+async function connect(): Promise<Connection> {
   // On Node 20 the SDK would tell our user to upgrade ours; the lock file pins a version that supports it.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   const sdk = await import('@aws-sdk/client-kms')

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.js'
+import { UnusableInput } from '../inspect.js'
 import { auditVerify } from './audit-verify.js'
 import { hsmProbe } from './hsm-probe.js'
 import { keyEvidence } from './key-evidence.js'
@@ -9,6 +11,7 @@ import { exitCodes } from './output.js'
 
 const program = new Command('claviger')
   .description('A key service that speaks the AWS KMS API in front of your own HSM.')
+  .version(version(), '--version', 'print the version')
   .showHelpAfterError('(claviger --help shows what there is)')
   .addHelpText('after', '\nSettings come from CLAVIGER_ variables and from the YAML file that CLAVIGER_CONFIG names.\n'
     + 'Exit codes: 0 done, 1 the answer is bad, 2 the command cannot run as given.')
@@ -20,17 +23,19 @@ program.command('server')
 
 const hsm = program.command('hsm').description('look at an HSM')
 hsm.command('probe')
-  .description('what a module and its token are, what would work with them, and a timed self-test (with a PIN)')
+  .description('what a module and its token are, which operations the token could carry (the service may not have them yet), '
+    + 'and a timed self-test (with a PIN)')
   .option('--module <path>', 'the PKCS#11 library; without it, the HSM of the configuration')
-  .option('--token <label>', 'the label of the token')
-  .option('--pin-file <path>', 'a file that holds the PIN; without it nothing that needs a login is tried')
-  .option('--config <file>', 'a configuration file that names the HSM')
+  .option('--token <label>', 'the label of the token, with --module')
+  .option('--pin-file <path>', 'a file that holds the PIN, with --module; without it nothing that needs a login is tried')
+  .option('--config <file>', 'a configuration file that names the HSM, instead of --module')
   .option('--json', 'print JSON')
   .action(hsmProbe)
 
 const audit = program.command('audit').description('look at the audit log')
 audit.command('verify')
-  .description('find changed, removed, reordered or cut records')
+  .description('find changed, removed, reordered or cut records. A cut at the very end shows only against the checkpoints in the database: '
+    + 'not with --directory, and not where claviger.db is missing')
   .option('--directory <path>', 'where the log is; without it, that of the configuration')
   .option('--public-key <file>', 'PEM of the key that signed the checkpoints; without it, the one kept beside the log')
   .option('--json', 'print JSON')
@@ -39,8 +44,8 @@ audit.command('verify')
 const key = program.command('key').description('look at keys, or manage them through the API')
 key.command('evidence')
   .description('what the HSM says of the objects behind a key, as recorded when they were made and as read now')
-  .argument('<key id>', 'the id of a key')
-  .option('--region <name>', 'the region of the key; without it, the home region')
+  .argument('<key id>', 'key id, key ARN, alias name or alias ARN')
+  .option('--region <name>', 'the region of the key; without it, that of the ARN or the home region')
   .option('--json', 'print JSON')
   .action(keyEvidence)
 key.command('list').description('list keys').option('--json', 'print JSON').action(listKeys)
@@ -63,11 +68,17 @@ try {
   process.exitCode = exitCodeOf(error)
 }
 
+/** Of the package that this file is in, as dist/src/cli/main.js. */
+function version(): string {
+  const { version: text } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+  return text
+}
+
 function exitCodeOf(error: unknown): number {
   // Commander has said what was wrong already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.unusable
   process.stderr.write(`claviger: ${error instanceof Error ? messageOf(error) : String(error)}\n`)
-  return error instanceof ConfigError ? exitCodes.unusable : exitCodes.bad
+  return error instanceof ConfigError || error instanceof UnusableInput ? exitCodes.unusable : exitCodes.bad
 }
 
 /** The name tells an AWS error; a failed connection has its reason inside. */

@@ -15,7 +15,8 @@ import { signedRequest, type Signing } from './sign.js'
 
 /**
  * Measures one server process side by side with what it stands on: bare node:http, Express, and raw PKCS#11, in one run, the rounds
- * interleaved, medians reported. BENCH_ROUNDS and BENCH_SECONDS (per measurement) change its length.
+ * interleaved, medians reported. BENCH_ROUNDS and BENCH_SECONDS (per measurement) change its length, BENCH_CONNECTIONS
+ * its load.
  */
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
 const durationMs = Number(process.env.BENCH_SECONDS ?? 2) * 1000
@@ -26,6 +27,8 @@ const children: ChildProcess[] = []
 const here = fileURLToPath(new URL('.', import.meta.url))
 const dataDir = mkdtempSync(join(tmpdir(), 'claviger-bench-'))
 
+console.log(`${rounds} rounds of ${durationMs / 1000} s per measurement, ${connections} connections, after one round to warm up; `
+  + 'change them with BENCH_ROUNDS, BENCH_SECONDS, BENCH_CONNECTIONS')
 try {
   await bench()
 } finally {
