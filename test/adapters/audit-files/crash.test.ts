@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { appendFile, cp, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { AuditLogError } from '../../../src/adapters/audit-files/chain-writer.js'
@@ -212,16 +211,20 @@ function startAppender(directory: string, { privateKey }: Signer, wrapper: reado
   return child
 }
 
+/** Every whole line, once the child has ended and its output has been read to the end. */
 async function linesOf(child: ChildProcess, onLine: (count: number) => void = () => {}): Promise<readonly string[]> {
   const lines: string[] = []
-  if (!child.stdout) return lines
-  const exit = once(child, 'exit')
-  for await (const line of createInterface({ input: child.stdout })) onLine(lines.push(line))
-  await exit
+  let rest = ''
+  child.stdout?.on('data', (chunk: Buffer) => {
+    const parts = (rest + chunk.toString()).split('\n')
+    rest = parts.pop() ?? ''
+    for (const line of parts) onLine(lines.push(line))
+  })
+  await once(child, 'close')
   return lines
 }
 
-/** What it had acknowledged. The last line may be cut. */
+/** What it had acknowledged. */
 async function killAfter(child: ChildProcess, count: number): Promise<readonly string[]> {
   const lines = await linesOf(child, (seen) => {
     if (seen === count) child.kill('SIGKILL')
