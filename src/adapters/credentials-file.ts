@@ -1,18 +1,10 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** The administrator's credentials as a file that a shell can source: one `NAME=value` a line, mode 0600, replaced as a whole. */
-export interface AdminCredentials {
-  readonly AWS_ACCESS_KEY_ID: string
-  readonly AWS_SECRET_ACCESS_KEY: string
-  readonly AWS_REGION: string
-  readonly AWS_ENDPOINT_URL_KMS: string
-  readonly CLAVIGER_ACCOUNT_ID: string
-}
-
 const ownerOnly = 0o600
 const linePattern = /^([A-Z_]+)=(.*)$/
 
+/** The administrator's credentials as a file that a shell can source: one `NAME=value` a line, mode 0600, replaced as a whole. */
 export function writeCredentialsFile(file: string, credentials: Readonly<Record<string, string>>): void {
   const lines = Object.entries(credentials).map(([name, value]) => `${name}=${value}\n`)
   const temporary = `${file}.new`

@@ -41,3 +41,8 @@ export class KmsError extends Error {
 export function invalidCiphertext(): KmsError {
   return new KmsError('InvalidCiphertextException')
 }
+
+/** A Decrypt or ReEncrypt names a key that cannot have made the ciphertext; text as AWS KMS has it. */
+export function incorrectKey(): KmsError {
+  return new KmsError('IncorrectKeyException', 'The key ID in the request does not identify a CMK that can perform this operation.')
+}

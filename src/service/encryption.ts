@@ -1,7 +1,7 @@
 import * as api from '../api/encryption.js'
 import type { Input } from '../api/shape.js'
 import { decodeCiphertextBlob, type CiphertextBlob } from '../domain/ciphertext-blob.js'
-import { invalidCiphertext, KmsError } from '../domain/errors.js'
+import { incorrectKey, invalidCiphertext, KmsError } from '../domain/errors.js'
 import type { UsableKey } from '../domain/key-state.js'
 import { onKey, onKeys, type Call, type KeyNeed } from './operation.js'
 import { refuseRecipient } from './recipient.js'
@@ -93,7 +93,7 @@ async function open(
 async function otherKey(blob: CiphertextBlob, { key }: UsableKey, { directory }: Services): Promise<KmsError> {
   const other = await directory.key(key.region, blob.keyId)
   if (!other) return invalidCiphertext()
-  return new KmsError('IncorrectKeyException', 'The key ID in the request does not identify a CMK that can perform this operation.')
+  return incorrectKey()
 }
 
 /** What DryRun tries of a Decrypt: all but the answer. */

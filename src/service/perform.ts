@@ -1,6 +1,6 @@
 import type { Members } from '../api/shape.js'
 import type { Caller } from '../domain/caller.js'
-import { KmsError } from '../domain/errors.js'
+import { incorrectKey, KmsError } from '../domain/errors.js'
 import { keySpecs } from '../domain/key-spec.js'
 import { aliasArn, keyArn, parseKeyRef, type KeyRef, type Scope } from '../domain/key-ref.js'
 import { checkState, isVisible, notFound, type UsableKey } from '../domain/key-state.js'
@@ -105,9 +105,8 @@ async function allowedKeys(
 
 function checkAlgorithm({ algorithm }: KeyNeed, { key }: KeyView): void {
   if (!algorithm || keySpecs.get(key.keySpec)?.encryptionAlgorithms.some(known => known === algorithm.name)) return
-  throw new KmsError(algorithm.otherwise, algorithm.otherwise === 'IncorrectKeyException'
-    ? 'The key ID in the request does not identify a CMK that can perform this operation.'
-    : `Algorithm ${algorithm.name} is incompatible with key spec ${key.keySpec}.`)
+  if (algorithm.otherwise === 'IncorrectKeyException') throw incorrectKey()
+  throw new KmsError(algorithm.otherwise, `Algorithm ${algorithm.name} is incompatible with key spec ${key.keySpec}.`)
 }
 
 async function findKey(need: KeyNeed, caller: Caller, scope: Scope, services: Services): Promise<KeyView> {
