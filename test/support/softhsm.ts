@@ -1,8 +1,8 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findSoftHsm, makeSoftHsmToken } from '../../src/adapters/pkcs11/softhsm-token.js'
-import type { Pkcs11Config } from '../../src/adapters/pkcs11/token.js'
+import { findSoftHsm, makeSoftHsmToken } from '../../src/adapters/pkcs11/token/softhsm-token.js'
+import type { Pkcs11Config } from '../../src/adapters/pkcs11/token/token.js'
 
 const prefix = 'claviger-softhsm-'
 let directory: string | undefined

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
-import { findSoftHsm } from '../../src/adapters/pkcs11/softhsm-token.js'
+import { findSoftHsm } from '../../src/adapters/pkcs11/token/softhsm-token.js'
 import { backingKey } from '../../src/domain/material.js'
 
 /** Independent looks at what a data directory holds: its token through pkcs11-tool (OpenSC), its database through plain SQL. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { join } from 'node:path'
-import { findSoftHsm } from '../../src/adapters/pkcs11/softhsm-token.js'
+import { findSoftHsm } from '../../src/adapters/pkcs11/token/softhsm-token.js'
 import { materialOwner } from '../../src/domain/material.js'
 import { HsmError } from '../../src/ports/hsm.js'
 import { killLeftovers, spawnForOneTest } from '../support/one-test.js'

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { findSoftHsm } from '../../src/adapters/pkcs11/softhsm-token.js'
+import { findSoftHsm } from '../../src/adapters/pkcs11/token/softhsm-token.js'
 import { removeDirectory, spawnServer, temporaryDirectory, type SpawnedServer } from '../support/server.js'
 import { claviger, json } from './claviger.js'
 

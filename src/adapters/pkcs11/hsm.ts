@@ -2,13 +2,13 @@ import type { Evidence } from '../../domain/key.js'
 import type { Material, Suite } from '../../domain/material.js'
 import type { Hsm, ObjectListing, Sealed } from '../../ports/hsm.js'
 import type { Log } from '../../ports/log.js'
-import { Connection } from './connection.js'
-import { Driver } from './driver.js'
-import { DurableDirectory } from './durable-directory.js'
-import { acquireToken, type Pkcs11Config } from './token.js'
-import { removeUnfinished } from './unfinished.js'
+import { Connection } from './driver/connection.js'
+import { Driver } from './driver/driver.js'
+import { DurableDirectory } from './token/durable-directory.js'
+import { acquireToken, type Pkcs11Config } from './token/token.js'
+import { removeUnfinished } from './driver/unfinished.js'
 
-export type { Pkcs11Config } from './token.js'
+export type { Pkcs11Config } from './token/token.js'
 
 /**
  * Opens the token of a configuration: loads and initialises the module, logs in, and answers a key store. Several may be

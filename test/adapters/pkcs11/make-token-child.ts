@@ -1,5 +1,5 @@
-import { loadLibrary } from '../../../src/adapters/pkcs11/module.js'
-import { findSoftHsm, makeSoftHsmToken } from '../../../src/adapters/pkcs11/softhsm-token.js'
+import { loadLibrary } from '../../../src/adapters/pkcs11/token/module.js'
+import { findSoftHsm, makeSoftHsmToken } from '../../../src/adapters/pkcs11/token/softhsm-token.js'
 
 /** `make-token-child.js <directory> [function]`: makes a token, or dies by SIGKILL just before the library's function is called. */
 const [directory = '', fatal] = process.argv.slice(2)

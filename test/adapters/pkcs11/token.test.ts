@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import pkcs11 from 'pkcs11js'
-import { acquireToken } from '../../../src/adapters/pkcs11/token.js'
+import { acquireToken } from '../../../src/adapters/pkcs11/token/token.js'
 import { newTokenDirectory, testToken } from '../../support/softhsm.js'
 import { expectRefused, recordingLog, silentLog, whileReplaced } from './support.js'
 

@@ -1,5 +1,5 @@
 import type { Suite } from '../../../domain/material.js'
-import type { AttributeName, AttributeValues } from '../attributes.js'
+import type { AttributeName, AttributeValues } from '../driver/attributes.js'
 
 /** What one vendor does its own way, as data. The driver asks a profile and never which vendor it has. */
 export interface Profile {

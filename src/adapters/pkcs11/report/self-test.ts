@@ -1,14 +1,14 @@
 import { createPublicKey, timingSafeEqual, verify } from 'node:crypto'
 import pkcs11, { type Handle } from 'pkcs11js'
-import type { Material, MaterialKind } from '../../domain/material.js'
-import { HsmError } from '../../ports/hsm.js'
-import { failureText } from './errors.js'
-import { objectPlans } from './evidence.js'
-import { kindRow } from './mechanisms.js'
-import { generate } from './objects.js'
-import { additionalDataBytes, digestBytes, Gcm, gcmIvBytes, gcmTagBytes, hmac, signDigest, view } from './operations.js'
-import { p256PublicKeyInfo } from './spki.js'
-import type { Token } from './token.js'
+import type { Material, MaterialKind } from '../../../domain/material.js'
+import { HsmError } from '../../../ports/hsm.js'
+import { failureText } from '../driver/errors.js'
+import { objectPlans } from '../driver/evidence.js'
+import { kindRow } from '../driver/mechanisms.js'
+import { generate } from '../driver/objects.js'
+import { additionalDataBytes, digestBytes, Gcm, gcmIvBytes, gcmTagBytes, hmac, signDigest, view } from '../driver/operations.js'
+import { p256PublicKeyInfo } from '../driver/spki.js'
+import type { Token } from '../token/token.js'
 
 export interface SelfTestStep {
   readonly name: string

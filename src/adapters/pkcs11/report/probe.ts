@@ -1,12 +1,12 @@
 import { SlotFlag } from 'graphene-pk11'
 import pkcs11, { type Handle, type TokenInfo, type Version } from 'pkcs11js'
-import type { Log } from '../../ports/log.js'
-import { failureText } from './errors.js'
-import { loadLibrary, type Library } from './module.js'
+import type { Log } from '../../../ports/log.js'
+import { failureText } from '../driver/errors.js'
+import { loadLibrary, type Library } from '../token/module.js'
 import { mechanismName, offersOf, type Offers } from './offers.js'
-import { matchProfile } from './profiles/choose.js'
+import { matchProfile } from '../profiles/choose.js'
 import { selfTest, type SelfTestStep } from './self-test.js'
-import { acquireToken, type Pkcs11Config } from './token.js'
+import { acquireToken, type Pkcs11Config } from '../token/token.js'
 
 export type ProbeTarget = Omit<Pkcs11Config, 'verifySeals'>
 

@@ -1,13 +1,13 @@
 import type { Handle, PKCS11 } from 'pkcs11js'
-import type { Evidence } from '../../domain/key.js'
-import type { Material, MaterialKind } from '../../domain/material.js'
-import { HsmError } from '../../ports/hsm.js'
-import type { Log } from '../../ports/log.js'
+import type { Evidence } from '../../../domain/key.js'
+import type { Material, MaterialKind } from '../../../domain/material.js'
+import { HsmError } from '../../../ports/hsm.js'
+import type { Log } from '../../../ports/log.js'
 import { hsmError, reactionTo, returnValueOf } from './errors.js'
 import { objectPlans, readEvidence, type ObjectPlan } from './evidence.js'
 import { findObject, search } from './objects.js'
-import type { Profile } from './profiles/profile.js'
-import type { Token } from './token.js'
+import type { Profile } from '../profiles/profile.js'
+import type { Token } from '../token/token.js'
 
 /** Cached handles; beyond it the cache starts again. */
 const handlesMax = 10_000

@@ -1,6 +1,6 @@
 import pkcs11 from 'pkcs11js'
-import { HsmError, type HsmErrorKind } from '../../ports/hsm.js'
-import type { Profile } from './profiles/profile.js'
+import { HsmError, type HsmErrorKind } from '../../../ports/hsm.js'
+import type { Profile } from '../profiles/profile.js'
 
 /** What must be renewed before the next call: the session, or also the object handles. A new session logs in again if it must. */
 export type Remedy = 'nothing' | 'new-session' | 'look-up'

@@ -1,8 +1,8 @@
 import pkcs11 from 'pkcs11js'
-import type { MaterialKind } from '../../domain/material.js'
-import { HsmError } from '../../ports/hsm.js'
+import type { MaterialKind } from '../../../domain/material.js'
+import { HsmError } from '../../../ports/hsm.js'
 import type { AttributeValues } from './attributes.js'
-import type { ObjectRole } from './profiles/profile.js'
+import type { ObjectRole } from '../profiles/profile.js'
 
 /** Everything the driver needs to know of one kind of material, in one place. */
 export interface KindRow {

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { HsmError } from '../../ports/hsm.js'
+import { HsmError } from '../../../ports/hsm.js'
 
 /**
  * The directory of a token that keeps its objects in files and leaves them to the kernel. SoftHSM never calls fsync: after a power

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
-import { HsmError } from '../../ports/hsm.js'
-import type { Log } from '../../ports/log.js'
-import type { PinShape } from './profiles/profile.js'
+import { HsmError } from '../../../ports/hsm.js'
+import type { Log } from '../../../ports/log.js'
+import type { PinShape } from '../profiles/profile.js'
 
 export const pinBytesMax = 255
 

@@ -1,5 +1,5 @@
 import pkcs11, { type Handle } from 'pkcs11js'
-import { HsmError } from '../../ports/hsm.js'
+import { HsmError } from '../../../ports/hsm.js'
 import { returnValueOf } from './errors.js'
 
 export const gcmIvBytes = 12

@@ -1,11 +1,11 @@
 import pkcs11, { type Handle } from 'pkcs11js'
-import type { Evidence } from '../../domain/key.js'
-import type { Material } from '../../domain/material.js'
-import { HsmError } from '../../ports/hsm.js'
+import type { Evidence } from '../../../domain/key.js'
+import type { Material } from '../../../domain/material.js'
+import { HsmError } from '../../../ports/hsm.js'
 import { attributeNames, attributeType, decodeAttribute, shown, ulongs, type AttributeName, type AttributeValues } from './attributes.js'
 import { returnValueOf } from './errors.js'
 import { kindRow } from './mechanisms.js'
-import type { ObjectRole, Profile } from './profiles/profile.js'
+import type { ObjectRole, Profile } from '../profiles/profile.js'
 
 /** One object that material consists of: what we ask the token for, and what it must say of itself afterwards. */
 export interface ObjectPlan {

@@ -1,11 +1,11 @@
 import pkcs11, { type Handle } from 'pkcs11js'
-import { HsmError } from '../../ports/hsm.js'
-import type { Log } from '../../ports/log.js'
-import { hsmError, reactionTo, returnValueOf } from './errors.js'
+import { HsmError } from '../../../ports/hsm.js'
+import type { Log } from '../../../ports/log.js'
+import { hsmError, reactionTo, returnValueOf } from '../driver/errors.js'
 import { loadLibrary, readTokenInfo, type Environment, type Library, type TokenInfo } from './module.js'
 import { readPin } from './pin.js'
-import { chooseProfile } from './profiles/choose.js'
-import type { Profile } from './profiles/profile.js'
+import { chooseProfile } from '../profiles/choose.js'
+import type { Profile } from '../profiles/profile.js'
 
 export interface Pkcs11Config {
   /** Path of the vendor's library. */

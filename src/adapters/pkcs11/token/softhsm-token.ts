@@ -4,8 +4,8 @@ import {
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import pkcs11, { type Handle, type PKCS11 } from 'pkcs11js'
-import { HsmError } from '../../ports/hsm.js'
-import { hsmError } from './errors.js'
+import { HsmError } from '../../../ports/hsm.js'
+import { hsmError } from '../driver/errors.js'
 import { isInitialisedToken, loadLibrary, readTokenInfo } from './module.js'
 import type { Pkcs11Config } from './token.js'
 

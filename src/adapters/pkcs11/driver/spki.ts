@@ -1,4 +1,4 @@
-import { HsmError } from '../../ports/hsm.js'
+import { HsmError } from '../../../ports/hsm.js'
 
 /** SubjectPublicKeyInfo of an uncompressed P-256 point, up to the point itself (RFC 5480, section 2). */
 const p256Prefix = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex')

@@ -1,8 +1,8 @@
 import { realpathSync } from 'node:fs'
 import { Module } from 'graphene-pk11'
 import pkcs11, { type Handle } from 'pkcs11js'
-import { HsmError } from '../../ports/hsm.js'
-import { hsmError } from './errors.js'
+import { HsmError } from '../../../ports/hsm.js'
+import { hsmError } from '../driver/errors.js'
 
 /** Names and flags of a token, without padding. */
 export interface TokenInfo {

@@ -1,6 +1,6 @@
 import pkcs11, { type Handle } from 'pkcs11js'
-import type { Material } from '../../domain/material.js'
-import { HsmError, type ObjectListing } from '../../ports/hsm.js'
+import type { Material } from '../../../domain/material.js'
+import { HsmError, type ObjectListing } from '../../../ports/hsm.js'
 import { template, type AttributeValues } from './attributes.js'
 import { readAttribute, type ObjectPlan } from './evidence.js'
 import { kindRow } from './mechanisms.js'
