@@ -186,8 +186,8 @@ export async function pkcs11Config(
     const token = await makeSoftHsmToken({ directory, label: embeddedTokenLabel, module: findSoftHsm() })
     return { ...token, verifySeals }
   }
-  const { tokenLabel, tokenSerial, profile, ...rest } = hsm
-  return { ...rest, verifySeals, ...tokenLabel && { tokenLabel }, ...tokenSerial && { tokenSerial }, ...profile && { profile } }
+  const { tokenLabel, tokenSerial, profile, pinFile, ...rest } = hsm
+  return { ...rest, pin: { file: pinFile }, verifySeals, ...tokenLabel && { tokenLabel }, ...tokenSerial && { tokenSerial }, ...profile && { profile } }
 }
 
 export function logOf({ log: { level, format } }: Config): Log {

@@ -5,7 +5,7 @@ import { verifyDirectory, type DirectoryVerification } from './adapters/audit-fi
 import { readCredentialsFile } from './adapters/credentials-file.js'
 import { openHsm } from './adapters/pkcs11/hsm.js'
 import { mechanismName } from './adapters/pkcs11/report/offers.js'
-import { probeToken, type ProbeReport } from './adapters/pkcs11/report/probe.js'
+import { probeToken, type ProbeReport, type ProbeTarget } from './adapters/pkcs11/report/probe.js'
 import { openSqlite } from './adapters/sql/sqlite.js'
 import { databaseFile, pkcs11Config } from './compose.js'
 import type { Config } from './config.js'
@@ -91,15 +91,6 @@ async function storedCheckpoints(file: string): Promise<readonly Checkpoint[]> {
   }
 }
 
-export interface ProbeTarget {
-  readonly module: string
-  readonly tokenLabel?: string
-  readonly tokenSerial?: string
-  readonly pinFile?: string
-  readonly profile?: string
-  readonly environment?: Readonly<Record<string, string>>
-}
-
 /** Throws UnusableInput for a module that is not there or does not load. */
 export async function probeHsm(target: ProbeTarget): Promise<ProbeReport> {
   try {
@@ -136,6 +127,6 @@ export function attributeValueName(attribute: string, value: boolean | number | 
   return attribute === 'key_gen_mechanism' ? mechanismName(value) : undefined
 }
 
-export type { ProbeReport }
+export type { ProbeReport, ProbeTarget }
 
 export const adminCredentials = readCredentialsFile

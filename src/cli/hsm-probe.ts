@@ -44,7 +44,7 @@ function isInitialised({ flags }: Token): boolean {
 
 async function target({ module, token, pinFile, config }: ProbeOptions): Promise<ProbeTarget> {
   if (module === undefined) return pkcs11Config(readConfig({ ...process.env, ...config !== undefined && { CLAVIGER_CONFIG: config } }))
-  return { module, ...token !== undefined && { tokenLabel: token }, ...pinFile !== undefined && { pinFile } }
+  return { module, ...token !== undefined && { tokenLabel: token }, ...pinFile !== undefined && { pin: { file: pinFile } } }
 }
 
 function library({ library: { path, manufacturer, description, version, cryptoki } }: ProbeReport): readonly string[] {

@@ -23,10 +23,10 @@ export interface CiphertextBlob extends CiphertextHeader, CiphertextBody {}
 
 const magic = [0x43, 0x56, 0x47, 1] as const
 const headerBytes = 25
-/** Suite byte, IV and tag lengths of each suite. */
+/** Suite byte, IV and tag lengths of each suite. An HSM that makes the IV of AES-GCM itself may make one of 16 bytes (Luna in FIPS mode). */
 const suites = [
-  { suite: 'gcm', byte: 1, ivBytes: 12, tagBytes: 16, blockBytes: 1 },
-  { suite: 'cbc-hmac', byte: 2, ivBytes: 16, tagBytes: 32, blockBytes: 16 },
+  { suite: 'gcm', byte: 1, ivBytes: [12, 16], tagBytes: 16, blockBytes: 1 },
+  { suite: 'cbc-hmac', byte: 2, ivBytes: [16], tagBytes: 32, blockBytes: 16 },
 ] as const
 export const ciphertextBlobBytesMax = 6144
 
@@ -44,8 +44,9 @@ export function decodeCiphertextBlob(bytes: Uint8Array): CiphertextBlob | undefi
   if (bytes.length <= headerBytes || bytes.length > ciphertextBlobBytesMax) return undefined
   if (magic.some((byte, at) => bytes[at] !== byte)) return undefined
   const row = suites.find(({ byte }) => byte === bytes[4])
-  if (!row || bytes[headerBytes] !== row.ivBytes) return undefined
-  const ciphertext = bytes.subarray(headerBytes + 1 + row.ivBytes)
+  const ivBytes = row?.ivBytes.find(length => length === bytes[headerBytes])
+  if (!row || ivBytes === undefined) return undefined
+  const ciphertext = bytes.subarray(headerBytes + 1 + ivBytes)
   const bodyBytes = ciphertext.length - row.tagBytes
   // CBC with padding always has at least one block; GCM may carry nothing but its tag.
   if (bodyBytes < row.blockBytes - 1 || bodyBytes % row.blockBytes !== 0) return undefined
@@ -55,7 +56,7 @@ export function decodeCiphertextBlob(bytes: Uint8Array): CiphertextBlob | undefi
     suite: row.suite,
     keyId: keyIdOfBytes(bytes.subarray(5, 21)),
     version,
-    iv: bytes.subarray(headerBytes + 1, headerBytes + 1 + row.ivBytes),
+    iv: bytes.subarray(headerBytes + 1, headerBytes + 1 + ivBytes),
     ciphertext,
   }
 }

@@ -14,42 +14,51 @@ export type RootName = 'seal' | 'mac' | 'audit'
  */
 export interface Material {
   readonly name: string
+  /** Kind `cbc-hmac` only: the label of its second object, the HMAC key. */
+  readonly macName?: string
   readonly id: Uint8Array
   readonly kind: MaterialKind
 }
 
 export type MaterialOwner =
   | { readonly kind: 'backing-key', readonly keyId: string, readonly version: number, readonly role: 'enc' | 'mac' }
-  | { readonly kind: 'root', readonly root: RootName, readonly version: number }
+  | { readonly kind: 'root', readonly root: RootName, readonly version: number, readonly role: 'enc' | 'mac' }
 
 export const materialNameBytesMax = 40
 export const versionMax = 0xffffffff
 
 const base32Alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 const roleLetter = { enc: 'e', mac: 'm' } as const
-const rootKind: Record<RootName, MaterialKind> = { seal: 'gcm', mac: 'hmac-sha-256', audit: 'ecdsa-p256' }
 
-/** The backing key of one version of a KMS key: `cvg-<key id, base32>-<version, base 32>-e`. */
+/** The backing key of one version of a KMS key: `cvg-<key id, base32>-<version, base 32>-e`; the HMAC key of `cbc-hmac` ends in `-m`. */
 export function backingKey(keyId: string, version: number, suite: Suite): Material {
   const bytes = keyIdBytes(keyId)
   const id = new Uint8Array(20)
   id.set(bytes)
   new DataView(id.buffer).setUint32(16, version)
-  return { name: `cvg-${base32(bytes)}-${version.toString(32)}-${roleLetter.enc}`, id, kind: suite }
+  const stem = `cvg-${base32(bytes)}-${version.toString(32)}`
+  return sealing(`${stem}-${roleLetter.enc}`, `${stem}-${roleLetter.mac}`, id, suite)
 }
 
-/** One of the service's own root objects: `cvg-root-<name>-<version>`. */
-export function rootMaterial(root: RootName, version: number): Material {
+/** One of the service's own root objects: `cvg-root-<name>-<version>`; with suite `cbc-hmac` the HMAC key of `seal` ends in `-m`. */
+export function rootMaterial(root: RootName, version: number, suite: Suite = 'gcm'): Material {
   const name = `cvg-root-${root}-${version}`
-  return { name, id: new TextEncoder().encode(name), kind: rootKind[root] }
+  const id = new TextEncoder().encode(name)
+  if (root === 'seal') return sealing(name, `${name}-${roleLetter.mac}`, id, suite)
+  return { name, id, kind: root === 'mac' ? 'hmac-sha-256' : 'ecdsa-p256' }
+}
+
+function sealing(name: string, macName: string, id: Uint8Array, suite: Suite): Material {
+  return suite === 'cbc-hmac' ? { name, macName, id, kind: suite } : { name, id, kind: suite }
 }
 
 /** Reads a label back; undefined for an object that is not ours. The exact inverse of the two functions above. */
 export function materialOwner(label: string): MaterialOwner | undefined {
-  const root = /^cvg-root-(seal|mac|audit)-([1-9][0-9]{0,9})$/.exec(label)
+  const root = /^cvg-root-(?:(seal|mac|audit)-([1-9][0-9]{0,9})|(seal)-([1-9][0-9]{0,9})-m)$/.exec(label)
   if (root) {
-    const version = Number(root[2])
-    return version <= versionMax ? { kind: 'root', root: root[1] as RootName, version } : undefined
+    const version = Number(root[2] ?? root[4])
+    if (version > versionMax) return undefined
+    return { kind: 'root', root: (root[1] ?? root[3]) as RootName, version, role: root[3] ? 'mac' : 'enc' }
   }
   const backing = /^cvg-([a-z2-7]{26})-([1-9a-v][0-9a-v]{0,6})-([em])$/.exec(label)
   const bytes = backing && unbase32(backing[1] as string)

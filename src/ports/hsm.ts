@@ -6,7 +6,7 @@ import type { Material, Suite } from '../domain/material.js'
  * seal, open, mac, sign and random may be repeated after a failure; createMaterial may not (look with `find` first).
  */
 export interface Hsm {
-  /** What new backing keys of this store seal with. */
+  /** What new backing keys of this store seal with. Throws kind `lost` while no token has been reached yet. */
   readonly suite: Suite
 
   /**
@@ -38,6 +38,11 @@ export interface Hsm {
   /** Labels of all objects that the login can see, ours or not. */
   list(): Promise<readonly ObjectListing[]>
 
+  /** Objects in the token, and how many it holds as far as anybody knows. */
+  capacity(): Promise<Capacity>
+  /** How the store is doing, from memory: no call to the device. */
+  status(): HsmStatus
+
   /** An operation on the device (random bytes), not a question its client library could answer alone. Throws when it fails. */
   probe(): Promise<void>
   /** Ends all sessions. The object must not be used afterwards. */
@@ -53,6 +58,38 @@ export interface Sealed {
 export interface ObjectListing {
   readonly label: string
   readonly objectClass: 'secret' | 'private' | 'public' | 'other'
+}
+
+export interface Capacity {
+  readonly used: number
+  /** From the profile, the configuration, or learnt when the token was full; undefined when nobody knows. */
+  readonly max: number | undefined
+}
+
+/** Plain values: goes out as JSON. */
+export interface HsmStatus {
+  readonly host: 'inline' | 'process'
+  /** undefined while no token has been reached. */
+  readonly token: { readonly label: string, readonly serial: string, readonly manufacturer: string, readonly model: string } | undefined
+  readonly profile: string | undefined
+  readonly suite: Suite | undefined
+  /** `open`: the device is gone, calls are refused at once, and it is tried with back-off. `refused`: the PIN was, and nothing is tried. */
+  readonly circuit: 'closed' | 'open' | 'refused'
+  readonly lanes: readonly LaneStatus[]
+  readonly queue: { readonly length: number, readonly max: number, readonly waitMsMax: number }
+  /** Since the start. `refused`: never sent to a lane, because the queue was full or the wait too long, or the circuit open. */
+  readonly calls: { readonly done: number, readonly failed: number, readonly refused: number, readonly deadlineMissed: number }
+  /** Of the newest calls, in microseconds, from being handed in to being answered. */
+  readonly latency: { readonly p50: number, readonly p99: number, readonly max: number, readonly calls: number }
+}
+
+export interface LaneStatus {
+  readonly lane: number
+  readonly pid: number | undefined
+  readonly state: 'starting' | 'idle' | 'busy' | 'waiting'
+  readonly calls: number
+  /** How often its process was replaced. */
+  readonly replaced: number
 }
 
 /**

@@ -14,7 +14,7 @@ const macBytes = 32
 /** Makes the root objects that the token does not have yet. Only for an installation that has not stored anything so far. */
 export async function makeMissingRoots(hsm: Hsm, roots: RootVersions): Promise<void> {
   for (const name of rootNames) {
-    const material = rootMaterial(name, roots[name])
+    const material = rootMaterial(name, roots[name], hsm.suite)
     if (!await isWhole(hsm, material)) await hsm.createMaterial(material)
   }
 }
@@ -38,7 +38,7 @@ export async function holdsBackingKeys(hsm: Hsm): Promise<boolean> {
 
 /** The root objects that are not in the token: with a database that is not empty, it is the wrong token or the wrong database. */
 export async function missingRoots(hsm: Hsm, roots: RootVersions): Promise<readonly Material[]> {
-  const materials = rootNames.map(name => rootMaterial(name, roots[name]))
+  const materials = rootNames.map(name => rootMaterial(name, roots[name], hsm.suite))
   const found = await Promise.all(materials.map(material => hsm.find(material)))
   return materials.filter((_, at) => !found[at])
 }

@@ -59,8 +59,9 @@ describe('material', () => {
   })
 
   it('tells the second object of a version from the first', () => {
-    const { name } = backingKey('1234abcd-12ab-44cd-96ef-1234567890ab', 5, 'cbc-hmac')
-    expect(materialOwner(name.replace(/-e$/, '-m'))).to.deep.include({ kind: 'backing-key', version: 5, role: 'mac' })
+    const { name, macName } = backingKey('1234abcd-12ab-44cd-96ef-1234567890ab', 5, 'cbc-hmac')
+    expect(macName).to.equal(name.replace(/-e$/, '-m'))
+    expect(materialOwner(macName ?? '')).to.deep.include({ kind: 'backing-key', version: 5, role: 'mac' })
   })
 
   it('names root objects by what they are for', () => {
@@ -68,8 +69,15 @@ describe('material', () => {
     for (const [root, kind] of Object.entries(kinds) as [RootName, string][]) {
       const material = rootMaterial(root, 12)
       expect(material).to.deep.equal({ name: `cvg-root-${root}-12`, id: new TextEncoder().encode(`cvg-root-${root}-12`), kind })
-      expect(materialOwner(material.name)).to.deep.equal({ kind: 'root', root, version: 12 })
+      expect(materialOwner(material.name)).to.deep.equal({ kind: 'root', root, version: 12, role: 'enc' })
     }
+  })
+
+  it('gives the sealing root a second object where the suite needs one', () => {
+    const { name, macName, kind } = rootMaterial('seal', 12, 'cbc-hmac')
+    expect({ name, macName, kind }).to.deep.equal({ name: 'cvg-root-seal-12', macName: 'cvg-root-seal-12-m', kind: 'cbc-hmac' })
+    expect(materialOwner(macName ?? '')).to.deep.equal({ kind: 'root', root: 'seal', version: 12, role: 'mac' })
+    expect(materialOwner('cvg-root-mac-12-m')).to.equal(undefined)
   })
 
   const name = backingKey('1234abcd-12ab-44cd-96ef-1234567890ab', 5, 'gcm').name

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findSoftHsm, makeSoftHsmToken } from '../../src/adapters/pkcs11/token/softhsm-token.js'
-import type { Pkcs11Config } from '../../src/adapters/pkcs11/token/token.js'
+import type { Pkcs11Config } from '../../src/adapters/pkcs11/config.js'
 
 const prefix = 'claviger-softhsm-'
 let directory: string | undefined
@@ -21,6 +21,12 @@ export function testToken(): Promise<Pkcs11Config> {
  */
 export function freshToken(): Promise<Pkcs11Config> {
   return makeSoftHsmToken({ directory: newTokenDirectory(), label: 'claviger-test', module: findSoftHsm() })
+}
+
+/** The PIN file of a token made here. */
+export function pinFileOf({ pin }: Pick<Pkcs11Config, 'pin'>): string {
+  if (!pin || !('file' in pin)) throw new Error('this token has no PIN file')
+  return pin.file
 }
 
 /** Where a token of this test process may be made; removed at its end. */

@@ -1,14 +1,16 @@
 import type { Evidence } from '../../domain/key.js'
 import type { Material, Suite } from '../../domain/material.js'
-import type { Hsm, ObjectListing, Sealed } from '../../ports/hsm.js'
+import type { Capacity, Hsm, HsmStatus, ObjectListing, Sealed } from '../../ports/hsm.js'
 import type { Log } from '../../ports/log.js'
 import { Connection } from './driver/connection.js'
 import { Driver } from './driver/driver.js'
 import { DurableDirectory } from './token/durable-directory.js'
-import { acquireToken, type Pkcs11Config } from './token/token.js'
+import type { Pkcs11Config } from './config.js'
+import { suiteOf } from './profiles/profile.js'
+import { acquireToken } from './token/token.js'
 import { removeUnfinished } from './driver/unfinished.js'
 
-export type { Pkcs11Config } from './token/token.js'
+export type { Pkcs11Config } from './config.js'
 
 /**
  * Opens the token of a configuration: loads and initialises the module, logs in, and answers a key store. Several may be
@@ -20,7 +22,7 @@ export async function openHsm(config: Pkcs11Config, log: Log): Promise<Hsm> {
     const connection = new Connection(token, log)
     if (config.alone && token.profile.leavesUnfinished) removeUnfinished(connection)
     const durable = config.durableDirectory === undefined ? undefined : new DurableDirectory(config.durableDirectory)
-    return new InlineHsm(new Driver(connection, config.verifySeals), token.profile.suite, durable)
+    return new InlineHsm(new Driver(connection, config.verifySeals), suiteOf(token.profile), durable)
   } catch (error) {
     token.release()
     throw error
@@ -79,6 +81,18 @@ class InlineHsm implements Hsm {
 
   async list(): Promise<readonly ObjectListing[]> {
     return this.driver.list()
+  }
+
+  async capacity(): Promise<Capacity> {
+    return { used: this.driver.list().length, max: undefined }
+  }
+
+  status(): HsmStatus {
+    return {
+      host: 'inline', token: undefined, profile: undefined, suite: this.suite, circuit: 'closed', lanes: [],
+      queue: { length: 0, max: 0, waitMsMax: 0 }, calls: { done: 0, failed: 0, refused: 0, deadlineMissed: 0 },
+      latency: { p50: 0, p99: 0, max: 0, calls: 0 },
+    }
   }
 
   async probe(): Promise<void> {

@@ -4,7 +4,7 @@ import { openHsm } from '../../../src/adapters/pkcs11/hsm.js'
 import { mechanismName, offersOf } from '../../../src/adapters/pkcs11/report/offers.js'
 import { probeToken, type TokenReport } from '../../../src/adapters/pkcs11/report/probe.js'
 import { refused } from '../../contract/hsm-samples.js'
-import { testToken } from '../../support/softhsm.js'
+import { pinFileOf, testToken } from '../../support/softhsm.js'
 import { silentLog } from './support.js'
 
 const aesKeyGen = 0x1080
@@ -57,12 +57,12 @@ describe('probeToken', () => {
     const report = await probeToken(target)
     const text = JSON.stringify(report)
     expect(JSON.parse(text)).to.deep.equal(report)
-    expect(text).not.to.include(readFileSync(target.pinFile as string, 'utf8'))
+    expect(text).not.to.include(readFileSync(pinFileOf(target), 'utf8'))
   })
 
   it('reports a self-test that cannot begin', async () => {
     const { verifySeals: _, ...target } = await testToken()
-    const { selfTest } = await probeToken({ ...target, pinFile: '/no/such/file' })
+    const { selfTest } = await probeToken({ ...target, pin: { file: '/no/such/file' } })
     expect(selfTest).to.have.property('failure').that.matches(/^configuration: /)
   })
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import pkcs11 from 'pkcs11js'
 import { acquireToken } from '../../../src/adapters/pkcs11/token/token.js'
-import { newTokenDirectory, testToken } from '../../support/softhsm.js'
+import { newTokenDirectory, pinFileOf, testToken } from '../../support/softhsm.js'
 import { expectRefused, recordingLog, silentLog, whileReplaced } from './support.js'
 
 describe('logging in', () => {
@@ -12,8 +12,8 @@ describe('logging in', () => {
     const directory = newTokenDirectory()
     mkdirSync(directory)
     const pinFile = join(directory, 'pin')
-    copyFileSync(config.pinFile as string, pinFile)
-    const token = acquireToken({ ...config, pinFile }, silentLog)
+    copyFileSync(pinFileOf(config), pinFile)
+    const token = acquireToken({ ...config, pin: { file: pinFile } }, silentLog)
     const session = token.openSession()
     try {
       writeFileSync(pinFile, 'not the PIN')
@@ -21,7 +21,7 @@ describe('logging in', () => {
       let tries = 0
       whileReplaced(token.lib, 'C_Login', run => { tries += 1; return run() }, () => {
         expectRefused(() => token.openSession(), 'login')
-        copyFileSync(config.pinFile as string, pinFile)
+        copyFileSync(pinFileOf(config), pinFile)
         expectRefused(() => token.openSession(), 'login')
       })
       expect(tries).to.equal(1)
@@ -35,7 +35,7 @@ describe('logging in', () => {
     const pinFile = `${newTokenDirectory()}.pin`
     writeFileSync(pinFile, 'wrong-but-well-formed', { mode: 0o600 })
     try {
-      acquireToken({ ...await testToken(), pinFile }, silentLog)
+      acquireToken({ ...await testToken(), pin: { file: pinFile } }, silentLog)
       expect.fail('a wrong PIN was taken')
     } catch (error) {
       expect(error).to.include({ kind: 'login', returnValue: pkcs11.CKR_PIN_INCORRECT })
@@ -48,13 +48,13 @@ describe('logging in', () => {
     const pinFile = `${newTokenDirectory()}.pin`
     const probe = acquireToken(config, silentLog)
     probe.release()
-    const { pinFile: _pinFile, ...none } = config
+    const { pin: _pin, ...none } = config
     whileReplaced(probe.lib, 'C_Login', () => { throw new Error('the token was asked') }, () => {
       for (const pin of ['', 'abc', 'x'.repeat(256), 'x'.repeat(5000)]) {
         writeFileSync(pinFile, pin, { mode: 0o600 })
-        expectRefused(() => acquireToken({ ...config, pinFile }, silentLog), 'configuration')
+        expectRefused(() => acquireToken({ ...config, pin: { file: pinFile } }, silentLog), 'configuration')
       }
-      expectRefused(() => acquireToken({ ...config, pinFile: '/no/such/file' }, silentLog), 'configuration')
+      expectRefused(() => acquireToken({ ...config, pin: { file: '/no/such/file' } }, silentLog), 'configuration')
       expectRefused(() => acquireToken(none, silentLog), 'configuration')
     })
   })
@@ -63,8 +63,8 @@ describe('logging in', () => {
     const config = await testToken()
     const pinFile = `${newTokenDirectory()}.pin`
     const log = recordingLog()
-    writeFileSync(pinFile, `${readFileSync(config.pinFile as string, 'utf8')}\n`, { mode: 0o644 })
-    acquireToken({ ...config, pinFile }, log).release()
+    writeFileSync(pinFile, `${readFileSync(pinFileOf(config), 'utf8')}\n`, { mode: 0o644 })
+    acquireToken({ ...config, pin: { file: pinFile } }, log).release()
     expect(log.entries.filter(entry => entry.level === 'warn')).to.have.length(1)
   })
 })

@@ -6,7 +6,7 @@ import pkcs11, { type Handle } from 'pkcs11js'
 import { template, type AttributeValues } from '../../../src/adapters/pkcs11/driver/attributes.js'
 import { openHsm } from '../../../src/adapters/pkcs11/hsm.js'
 import { removeUnfinished } from '../../../src/adapters/pkcs11/driver/unfinished.js'
-import { freshToken } from '../../support/softhsm.js'
+import { freshToken, pinFileOf } from '../../support/softhsm.js'
 import { openBench, recordingLog, type Bench } from './support.js'
 
 /** SoftHSM 2.6 shows an object that a crash cut short as one without CKA_TOKEN and label: to us, like a session object. */
@@ -55,7 +55,7 @@ describe('unfinished objects in the token', () => {
   it('are removed when the server of an embedded token starts, even if they have no class', async () => {
     bench.driver.close()
     const config = await freshToken()
-    const tokens = join(dirname(config.pinFile ?? ''), 'tokens')
+    const tokens = join(dirname(pinFileOf(config)), 'tokens')
     const [token = ''] = readdirSync(tokens)
     // What SoftHSM writes first: the generation of the object and no attribute.
     const file = join(tokens, token, '01234567-89ab-cdef-0123-456789abcdef.object')

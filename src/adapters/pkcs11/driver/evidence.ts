@@ -19,7 +19,7 @@ export function objectPlans(material: Material, profile: Profile): readonly Obje
   return kind.objects.map(({ role, attributes }) => {
     const wanted: AttributeValues = {
       ...attributes,
-      ...profile.template[role],
+      ...profile.template[role].set,
       ...(profile.allowedMechanisms && role !== 'public' ? { allowed_mechanisms: ulongs(kind.use) } : {}),
       ...(material.id.length <= profile.idBytesMax ? { id: material.id } : {}),
       label: material.name,

@@ -39,7 +39,7 @@ const kinds = new Map<MaterialKind, KindRow>([
   ['hmac-sha-256', {
     generate: pkcs11.CKM_GENERIC_SECRET_KEY_GEN,
     use: pkcs11.CKM_SHA256_HMAC,
-    objects: [{ role: 'secret', attributes: { ...secretKey, key_type: pkcs11.CKK_GENERIC_SECRET, sign: true, verify: true } }],
+    objects: [{ role: 'mac', attributes: { ...secretKey, key_type: pkcs11.CKK_GENERIC_SECRET, sign: true, verify: true } }],
   }],
   ['ecdsa-p256', {
     generate: pkcs11.CKM_EC_KEY_PAIR_GEN,

@@ -40,7 +40,7 @@ export function findObject(lib: pkcs11.PKCS11, session: Handle, material: Materi
 export function generate(lib: pkcs11.PKCS11, session: Handle, material: Material, plans: readonly ObjectPlan[]): readonly Handle[] {
   const mechanism = { mechanism: kindRow(material.kind).generate }
   const of = (role: ObjectPlan['role']): AttributeValues => plans.find(plan => plan.role === role)?.wanted ?? {}
-  if (plans.length === 1) return [lib.C_GenerateKey(session, mechanism, template(of('secret')))]
+  if (plans.length === 1) return [lib.C_GenerateKey(session, mechanism, template(plans[0]?.wanted ?? {}))]
   const pair = lib.C_GenerateKeyPair(session, mechanism, template(of('public')), template(of('private')))
   return plans.map(({ role }) => role === 'public' ? pair.publicKey : pair.privateKey)
 }

@@ -1,5 +1,5 @@
 import { HsmError } from '../../../ports/hsm.js'
-import type { Profile } from './profile.js'
+import type { Profile, TokenMatch } from './profile.js'
 import { softhsm } from './softhsm.js'
 
 const profiles: readonly Profile[] = [softhsm]
@@ -14,7 +14,14 @@ export interface TokenIdentity {
 /** The profile named by configuration, else the one that matches; undefined when none does. */
 export function matchProfile(identity: TokenIdentity, name?: string): Profile | undefined {
   if (name !== undefined) return profiles.find(profile => profile.name === name)
-  return profiles.find(({ match }) => (Object.keys(match) as (keyof TokenIdentity)[]).every(field => match[field] === identity[field]))
+  return profiles.find(({ match }) => match.some(each => fits(each, identity)))
+}
+
+function fits(match: TokenMatch, identity: TokenIdentity): boolean {
+  return (Object.keys(match) as (keyof TokenMatch)[]).every(field => {
+    const wanted = match[field] ?? ''
+    return wanted.endsWith('*') ? identity[field].startsWith(wanted.slice(0, -1)) : identity[field] === wanted
+  })
 }
 
 export function chooseProfile(identity: TokenIdentity, name?: string): Profile {

@@ -1,25 +1,37 @@
 import pkcs11 from 'pkcs11js'
-import type { Profile } from './profile.js'
+import type { Profile, TemplateFacts } from './profile.js'
+
+const fixed: TemplateFacts = { set: { modifiable: false, copyable: false }, omit: [] }
 
 /** SoftHSM 2.6 and 2.7. */
 export const softhsm: Profile = {
   name: 'softhsm',
-  match: { manufacturer: 'SoftHSM project' },
+  title: 'SoftHSM 2',
+  match: [{ manufacturer: 'SoftHSM project' }],
   host: 'inline',
-  suite: 'gcm',
   pin: 'free-text',
-  // 4,096 bytes are the KMS API's limit for Encrypt; the rest is room for what the service seals for itself.
-  seal: { mode: 'gcm-caller-iv', plaintextBytesMax: 4096 + 256, outputSlackBytes: 16 },
+  seal: {
+    mode: 'gcm-caller-iv',
+    gcmMechanism: pkcs11.CKM_AES_GCM,
+    ivBytes: 12,
+    ivBits: 96,
+    // 4,096 bytes are the KMS API's limit for Encrypt; the rest is room for what the service seals for itself.
+    plaintextBytesMax: 4096 + 256,
+    outputSlackBytes: 16,
+    emptyPlaintext: true,
+  },
+  oaep: 'raw',
   macBytesMax: 1024 * 1024,
   randomChunkBytes: 4096,
   labelBytesMax: 255,
   idBytesMax: 64,
-  template: {
-    secret: { modifiable: false, copyable: false },
-    private: { modifiable: false, copyable: false },
-    public: { modifiable: false, copyable: false },
-  },
+  helperObjects: false,
+  objectsMax: null,
+  pairIsOneObject: false,
+  template: { secret: fixed, mac: fixed, private: fixed, public: fixed },
   allowedMechanisms: true,
+  checkValue: true,
+  sessionKeys: true,
   unreadable: [],
   leavesUnfinished: true,
   returnValues: {
@@ -30,5 +42,15 @@ export const softhsm: Profile = {
     lost: [],
     // 2.6 fails now and then when another process searches while an object is being made (fixed in 2.7.0).
     createAgain: [pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_TEMPLATE_INCONSISTENT],
+  },
+  recover: ['new-session', 'login-again', 'reinitialise', 'new-process'],
+  lanes: {
+    count: 2, parallelPerProcess: false, maxSessions: null, callDeadlineMs: 5_000, slowCallDeadlineMs: 30_000, openGapMs: 0, keepAliveMs: 0,
+    settleMs: 0,
+  },
+  sources: {
+    match: 'device', pin: 'device', seal: 'device', oaep: 'device', template: 'device', allowedMechanisms: 'device', checkValue: 'device',
+    unreadable: 'device', leavesUnfinished: 'device', returnValues: 'device', recover: 'device', labelBytesMax: 'device', idBytesMax: 'device',
+    sessionKeys: 'device', helperObjects: 'device', pairIsOneObject: 'device',
   },
 }

@@ -6,7 +6,8 @@ import { loadLibrary, type Library } from '../token/module.js'
 import { mechanismName, offersOf, type Offers } from './offers.js'
 import { matchProfile } from '../profiles/choose.js'
 import { selfTest, type SelfTestStep } from './self-test.js'
-import { acquireToken, type Pkcs11Config } from '../token/token.js'
+import type { Pkcs11Config } from '../config.js'
+import { acquireToken } from '../token/token.js'
 
 export type ProbeTarget = Omit<Pkcs11Config, 'verifySeals'>
 
@@ -73,7 +74,7 @@ function libraryReport({ path, module }: Library): ProbeReport['library'] {
   }
 }
 
-function slotReports(library: Library, profile: string | undefined): readonly SlotReport[] {
+function slotReports(library: Library, profile: ProbeTarget['profile']): readonly SlotReport[] {
   const { lib } = library
   return lib.C_GetSlotList(false).map(slot => {
     const { slotDescription, flags } = lib.C_GetSlotInfo(slot)
@@ -83,7 +84,7 @@ function slotReports(library: Library, profile: string | undefined): readonly Sl
   })
 }
 
-function tokenReportOrFailure(library: Library, slot: Handle, profile: string | undefined): TokenReport | { failure: string } {
+function tokenReportOrFailure(library: Library, slot: Handle, profile: ProbeTarget['profile']): TokenReport | { failure: string } {
   try {
     return tokenReport(library, slot, profile)
   } catch (error) {
@@ -91,11 +92,11 @@ function tokenReportOrFailure(library: Library, slot: Handle, profile: string | 
   }
 }
 
-function tokenReport({ lib, module }: Library, slot: Handle, profileName: string | undefined): TokenReport {
+function tokenReport({ lib, module }: Library, slot: Handle, forced: ProbeTarget['profile']): TokenReport {
   const info = lib.C_GetTokenInfo(slot)
   const mechanisms = lib.C_GetMechanismList(slot)
   const [manufacturer, model] = [info.manufacturerID.trimEnd(), info.model.trimEnd()]
-  const profile = matchProfile({ manufacturer, model, libraryDescription: module.libraryDescription }, profileName)
+  const profile = typeof forced === 'object' ? forced : matchProfile({ manufacturer, model, libraryDescription: module.libraryDescription }, forced)
   return {
     label: info.label.trimEnd(),
     serial: info.serialNumber.trimEnd(),
@@ -126,7 +127,7 @@ function tokenLimits(info: TokenInfo): Omit<Limits, 'labelBytes' | 'idBytes' | '
 }
 
 function selfTestReport(target: ProbeTarget): ProbeReport['selfTest'] {
-  if (target.pinFile === undefined) return null
+  if (target.pin === undefined) return null
   try {
     const token = acquireToken({ ...target, verifySeals: false }, silent)
     try {

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { HsmError } from '../../../ports/hsm.js'
 import type { Log } from '../../../ports/log.js'
+import type { PinSource } from '../config.js'
 import type { PinShape } from '../profiles/profile.js'
 
 export const pinBytesMax = 255
@@ -15,7 +16,8 @@ const shapes: Record<PinShape, RegExp> = {
  * The PIN in a file, less one line end. Checked before the token sees it: a malformed one may count as a failed try. No error
  * says anything of its content.
  */
-export function readPin(file: string | undefined, shape: PinShape, lengths: { min: number, max: number }, log: Log): string {
+export function readPin(source: PinSource | undefined, shape: PinShape, lengths: { min: number, max: number }, log: Log): string {
+  const file = source && 'file' in source ? source.file : undefined
   if (file === undefined) throw new HsmError('configuration', 'no PIN file is configured')
   const pin = readPinFile(file, log).replace(/\r?\n$/, '')
   const bytes = Buffer.byteLength(pin)

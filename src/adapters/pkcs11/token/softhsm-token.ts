@@ -7,7 +7,7 @@ import pkcs11, { type Handle, type PKCS11 } from 'pkcs11js'
 import { HsmError } from '../../../ports/hsm.js'
 import { hsmError } from '../driver/errors.js'
 import { isInitialisedToken, loadLibrary, readTokenInfo } from './module.js'
-import type { Pkcs11Config } from './token.js'
+import type { Pkcs11Config } from '../config.js'
 
 export interface SoftHsmToken {
   /** Holds the token, its configuration and its PINs, and nothing else; made if it is not there. */
@@ -49,7 +49,7 @@ export async function makeSoftHsmToken({ directory, label, module }: SoftHsmToke
   return {
     module,
     tokenLabel: label,
-    pinFile: join(place, 'pin'),
+    pin: { file: join(place, 'pin') },
     profile: 'softhsm',
     environment: { SOFTHSM2_CONF: configurationFile(place) },
     durableDirectory: join(place, 'tokens'),

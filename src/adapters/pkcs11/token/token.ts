@@ -1,30 +1,12 @@
 import pkcs11, { type Handle } from 'pkcs11js'
 import { HsmError } from '../../../ports/hsm.js'
 import type { Log } from '../../../ports/log.js'
+import type { Pkcs11Config } from '../config.js'
 import { hsmError, reactionTo, returnValueOf } from '../driver/errors.js'
-import { loadLibrary, readTokenInfo, type Environment, type Library, type TokenInfo } from './module.js'
+import { loadLibrary, readTokenInfo, type Library, type TokenInfo } from './module.js'
 import { readPin } from './pin.js'
 import { chooseProfile } from '../profiles/choose.js'
 import type { Profile } from '../profiles/profile.js'
-
-export interface Pkcs11Config {
-  /** Path of the vendor's library. */
-  readonly module: string
-  readonly tokenLabel?: string
-  readonly tokenSerial?: string
-  /** File that holds the user PIN and nothing else. */
-  readonly pinFile?: string
-  /** Name of a profile, where the token's own name does not tell. */
-  readonly profile?: string
-  /** Put into the environment before the library is initialised. */
-  readonly environment?: Environment
-  /** No other process uses the token, so that what is unfinished in it was left by a crash and may be removed. */
-  readonly alone?: boolean
-  /** Where the token keeps its files, if it does not bring them to the disk itself: then we do, before material counts as made. */
-  readonly durableDirectory?: string
-  /** Open every seal once in the HSM and compare, before it is given out. */
-  readonly verifySeals: boolean
-}
 
 // RW: some vendors refuse read-only sessions. SERIAL: the standard asks for it.
 const sessionFlags = pkcs11.CKF_RW_SESSION | pkcs11.CKF_SERIAL_SESSION
@@ -71,7 +53,8 @@ export class Token {
     this.log = log
     this.forget = forget
     this.info = readTokenInfo(library.lib, slot)
-    this.profile = chooseProfile({ ...this.info, libraryDescription: library.module.libraryDescription }, config.profile)
+    this.profile = typeof config.profile === 'object'
+      ? config.profile : chooseProfile({ ...this.info, libraryDescription: library.module.libraryDescription }, config.profile)
   }
 
   get lib(): pkcs11.PKCS11 {
@@ -161,7 +144,7 @@ export class Token {
   /** A refused PIN is never tried again: a few tries lock most tokens for good. */
   private login(session: Handle): void {
     if (this.refusal) throw this.refusal
-    const pin = readPin(this.config.pinFile, this.profile.pin, this.info.pinBytes, this.log)
+    const pin = readPin(this.config.pin, this.profile.pin, this.info.pinBytes, this.log)
     try {
       this.lib.C_Login(session, pkcs11.CKU_USER, pin)
     } catch (error) {
