@@ -15,6 +15,11 @@ tools_step() {
   any_file /usr/lib/*/pkcs11-spy.so /usr/lib/*/pkcs11/pkcs11-spy.so || missing+=(opensc-pkcs11)
   any_file /usr/bin/aws || missing+=(awscli)
   any_file /usr/lib/python3/dist-packages/boto3/__init__.py || missing+=(python3-boto3)
+  # Real tokens of other makes than SoftHSM.
+  any_file /usr/lib/*/libsoftokn3.so /usr/lib64/libsoftokn3.so || missing+=(libnss3)
+  any_file /usr/sbin/pkcsslotd || missing+=(opencryptoki)
+  any_file /usr/libexec/p11-kit/p11-kit-server /usr/lib/p11-kit/p11-kit-server || missing+=(p11-kit)
+  any_file /usr/lib/*/pkcs11/p11-kit-client.so /usr/lib64/pkcs11/p11-kit-client.so || missing+=(p11-kit-modules)
   [ ${#missing[@]} = 0 ] || install_packages 'what the tests call' "${missing[@]}"
 }
 
