@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly run_minutes_max=${TEST_MINUTES_MAX:-15}
+readonly run_minutes_max=${TEST_MINUTES_MAX:-30}
 
 status=0
 scripts/setup.sh --hsm --tools --npm --build || status=$?

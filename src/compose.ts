@@ -1,27 +1,29 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-files/audit-log.js'
 import { readCredentialsFile, writeCredentialsFile } from './adapters/credentials-file.js'
 import { headFile } from './adapters/head-file.js'
-import { openHsm, type Pkcs11Config } from './adapters/pkcs11/hsm.js'
-import { findSoftHsm, makeSoftHsmToken } from './adapters/pkcs11/token/softhsm-token.js'
 import { lockDirectory } from './adapters/sql/directory-lock.js'
 import { openSqlite } from './adapters/sql/sqlite.js'
 import { systemClock } from './adapters/system-clock.js'
 import { createLog } from './adapters/winston-log.js'
+import type { OpenedKeyStores } from './compose/key-stores.js'
+import { Opened } from './compose/opened.js'
+import { openKeyStores } from './compose/tokens.js'
 import type { Config } from './config.js'
 import { rootMaterial } from './domain/material.js'
+import { controlServer } from './http/control.js'
 import { kmsEndpoint } from './http/kms/endpoint.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
 import { deleteExpiredKeys, rotateDueKeys } from './jobs/due-keys.js'
 import { every, type Repeated } from './jobs/every.js'
 import type { AuditLog } from './ports/audit-log.js'
 import type { Clock } from './ports/clock.js'
-import type { Hsm } from './ports/hsm.js'
 import type { Log } from './ports/log.js'
 import type { Installation, Store } from './ports/store.js'
 import { BackingKeys } from './service/backing-keys.js'
+import { CapacityWatch } from './service/capacity.js'
 import { AccessKeys } from './service/credentials.js'
 import { Directory } from './service/directory.js'
 import { installation, InstallationError, type Administrator } from './service/first-start.js'
@@ -29,7 +31,7 @@ import { operations } from './service/operations.js'
 import { Pages } from './service/paging.js'
 import { performer } from './service/perform.js'
 import { readiness } from './service/readiness.js'
-import { reconcile, reportOrphans } from './service/reconcile.js'
+import { reconcile, reportKeysWithoutStore, reportOrphans } from './service/reconcile.js'
 import { acceptRollback, StoreHead } from './service/rollback.js'
 import { firstRoots, rowAuthenticator } from './service/roots.js'
 import { recordRotation } from './service/rotate-keys.js'
@@ -37,7 +39,6 @@ import type { Services } from './service/services.js'
 
 /** Requests in flight at a stop get this long to finish. */
 const closeDeadlineMs = 10_000
-const embeddedTokenLabel = 'claviger'
 const ownerOnlyDirectory = 0o700
 
 export interface Server {
@@ -45,7 +46,7 @@ export interface Server {
   readonly credentialsFile: string
   readonly services: Services
   /** The work that otherwise runs by the clock. */
-  readonly jobs: Readonly<Record<'rotateDueKeys' | 'deleteExpiredKeys' | 'reconcile' | 'advanceHead', Repeated>>
+  readonly jobs: Readonly<Record<'rotateDueKeys' | 'deleteExpiredKeys' | 'reconcile' | 'advanceHead' | 'lookAtCapacity', Repeated>>
   /** Finishes what is in flight, then lets go of everything. */
   close(): Promise<void>
 }
@@ -68,18 +69,20 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   mkdirSync(config.dataDir, { recursive: true, mode: ownerOnlyDirectory })
   const lock = lockDirectory(config.dataDir)
   opened.push(async () => lock.release())
-  // Nobody but the server of this data directory writes to its embedded token.
-  const hsm = opened.add(await openHsm({ ...await pkcs11Config(config, 'make'), alone: config.hsm === undefined }, log))
+  const keyStores = opened.add(await openKeyStores(config, log))
+  const hsm = keyStores.roots
   const store = opened.add(await openSqlite({ file: databaseFile(config), authenticator: rowAuthenticator(hsm, firstRoots.mac) }))
   const credentialsFile = join(config.dataDir, 'admin.env')
+  // What a crash left in any of them can then be cleared before the first call.
+  await keyStores.tried()
   const installed = await installation({
-    hsm, store, clock, accountId: config.accountId,
+    keyStores, store, clock, accountId: config.accountId,
     handOver: administrator => writeCredentialsFile(credentialsFile, credentialsOf(administrator, config)),
   })
   // Names this process in what it leaves behind.
   const owner = randomUUID()
-  const audit = opened.add(await openAudit({ config, hsm, store, clock, log, owner, installed }))
-  const services = servicesOf({ config, hsm, store, audit, clock, log, owner, installed })
+  const audit = opened.add(await openAudit({ config, keyStores, store, clock, log, owner, installed }))
+  const services = servicesOf({ config, keyStores, store, audit, clock, log, owner, installed })
   const head = new StoreHead(store.instance, headFile(join(config.audit.directory, 'store-head')), installed)
   await checkRollback(head, services, config)
   const jobs = await startJobs(services, config, owner, opened, head)
@@ -88,16 +91,17 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   opened.push(() => http.close(closeDeadlineMs))
   const url = urlOf(config, port)
   updateEndpoint(credentialsFile, url, config.regions[0] ?? '')
-  reportOrphans(services).catch(error => log.warn('could not look for unknown objects in the HSM', { error }))
+  await openControl(config, services, opened)
+  reportUnknown(services, keyStores)
   return { url, credentialsFile, services, jobs, close: () => opened.close() }
 }
 
 interface Wiring {
-  readonly config: Config, readonly hsm: Hsm, readonly store: Store, readonly clock: Clock, readonly log: Log
+  readonly config: Config, readonly keyStores: OpenedKeyStores, readonly store: Store, readonly clock: Clock, readonly log: Log
   readonly owner: string, readonly installed: Installation
 }
 
-async function openAudit({ config, hsm, store, clock, log, owner, installed }: Wiring): Promise<AuditLog> {
+async function openAudit({ config, keyStores: { roots: hsm }, store, clock, log, owner, installed }: Wiring): Promise<AuditLog> {
   const root = rootMaterial('audit', installed.roots.audit)
   return openAuditLog({
     directory: config.audit.directory,
@@ -112,17 +116,19 @@ async function openAudit({ config, hsm, store, clock, log, owner, installed }: W
   })
 }
 
-function servicesOf({ config, hsm, store, audit, clock, log, owner, installed }: Wiring & { readonly audit: AuditLog }): Services {
+function servicesOf({ config, keyStores, store, audit, clock, log, owner, installed }: Wiring & { readonly audit: AuditLog }): Services {
   const directory = new Directory(store)
   return {
     accountId: installed.accountId,
-    hsm, store, directory, audit, clock, log,
+    hsm: keyStores.roots,
+    keyStores, store, directory, audit, clock, log,
+    capacity: new CapacityWatch(keyStores, log),
     backingKeys: new BackingKeys({
-      hsm, store, directory, clock, log, owner,
+      keyStores, store, directory, clock, log, owner,
       sealsPerVersionMax: config.kms.sealsPerVersionMax,
       onSpentRotation: view => recordRotation(view, 'budget', { audit, clock }),
     }),
-    pages: new Pages(hsm, installed.roots.mac),
+    pages: new Pages(keyStores.roots, installed.roots.mac),
     limits: config.kms,
   }
 }
@@ -151,6 +157,7 @@ async function startJobs(
     }, log),
     rotateDueKeys: every(intervalMs, 'rotate due keys', async () => void await rotateDueKeys(services, owner), log),
     advanceHead: every(intervalMs, 'advance the head of the store', () => head.advance(), log),
+    lookAtCapacity: every(intervalMs, 'look at the capacity of the key stores', () => services.capacity.look(), log),
     deleteExpiredKeys: every(intervalMs, 'delete expired keys', async () => void await deleteExpiredKeys(services, owner), log),
   }
   for (const job of Object.values(jobs)) opened.push(() => job.stop())
@@ -174,21 +181,30 @@ function httpServer(config: Config, services: Services): HttpServer {
   })
 }
 
-/** The token to use: the configured one, or the embedded SoftHSM token of the data directory, which only a server makes. */
-export async function pkcs11Config(
-  { dataDir, hsm, kms: { verifySeals } }: Pick<Config, 'dataDir' | 'hsm' | 'kms'>, ifMissing: 'make' | 'refuse' = 'refuse',
-): Promise<Pkcs11Config> {
-  if (!hsm) {
-    const directory = join(dataDir, 'softhsm')
-    if (ifMissing === 'refuse' && !existsSync(directory)) {
-      throw new InstallationError(`there is no token in ${directory}: a server makes it when it first starts`)
-    }
-    const token = await makeSoftHsmToken({ directory, label: embeddedTokenLabel, module: findSoftHsm() })
-    return { ...token, verifySeals }
-  }
-  const { tokenLabel, tokenSerial, profile, pinFile, ...rest } = hsm
-  return { ...rest, pin: { file: pinFile }, verifySeals, ...tokenLabel && { tokenLabel }, ...tokenSerial && { tokenSerial }, ...profile && { profile } }
+/** Of the operator's view (`claviger hsm watch`). */
+export function controlSocket({ dataDir }: Pick<Config, 'dataDir'>): string {
+  return join(dataDir, 'control.sock')
 }
+
+async function openControl(config: Config, { keyStores, capacity, log }: Services, opened: Opened): Promise<void> {
+  const page = () => keyStores.names.map(name => ({ name, ...keyStores.get(name).status(), capacity: capacity.latest(name) }))
+  const control = await controlServer({ path: controlSocket(config), pages: { '/key-stores': page }, log })
+  if (control) opened.add(control)
+}
+
+/** What neither token nor database can explain alone; a store that comes later is looked at when it does. */
+function reportUnknown(services: Services, keyStores: OpenedKeyStores): void {
+  const { log } = services
+  reportKeysWithoutStore(services).catch((error: unknown) => log.warn('could not count the keys of the key stores', { error }))
+  keyStores.onOpened(keyStore => {
+    reportOrphans(services, keyStore).catch((error: unknown) => {
+      log.warn('could not look for unknown objects in the HSM', { keyStore, error })
+    })
+  })
+  services.capacity.look().catch((error: unknown) => log.warn('could not look at the capacity of the key stores', { error }))
+}
+
+export { pkcs11Config } from './compose/tokens.js'
 
 export function logOf({ log: { level, format } }: Config): Log {
   return createLog({ level, format: format === 'auto' ? (process.stdout.isTTY ? 'readable' : 'json') : format })
@@ -218,31 +234,4 @@ function updateEndpoint(file: string, url: string, region: string): void {
 function urlOf({ listen: { host }, tls }: Config, port: number): string {
   const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host
   return `${tls ? 'https' : 'http'}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
-}
-
-/** What was opened, to be closed in the opposite order. */
-class Opened {
-  readonly #closers: (() => Promise<void>)[] = []
-
-  add<T extends { close(): Promise<void> }>(part: T): T {
-    this.push(() => part.close())
-    return part
-  }
-
-  push(closer: () => Promise<void>): void {
-    this.#closers.push(closer)
-  }
-
-  async close(): Promise<void> {
-    const failures: unknown[] = []
-    for (let closer = this.#closers.pop(); closer; closer = this.#closers.pop()) {
-      try {
-        await closer()
-      } catch (error) {
-        // Keeps nothing else open.
-        failures.push(error)
-      }
-    }
-    if (failures.length > 0) throw failures[0]
-  }
 }

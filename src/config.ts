@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { parse } from 'yaml'
+import { ConfigError, Reader } from './config/reader.js'
+import { readStores, type StoresConfig } from './config/stores.js'
 import { defaultLimits } from './http/limits.js'
 
 /** Everything that can be set, checked and frozen. Made once at start from environment and file; see hsm-config/softhsm.yaml. */
-export interface Config {
+export interface Config extends StoresConfig {
   readonly dataDir: string
   readonly listen: { readonly host: string, readonly port: number }
   readonly tls: { readonly certificate: string, readonly key: string } | undefined
@@ -14,10 +16,10 @@ export interface Config {
   readonly accountId: string | undefined
   /** The first is the home region. */
   readonly regions: readonly string[]
-  /** undefined: the embedded SoftHSM token in the data directory. */
-  readonly hsm: HsmConfig | undefined
   readonly limits: { readonly bodyBytesMax: number, readonly inFlightMax: number, readonly connectionsMax: number }
-  readonly kms: { readonly onDemandRotationsMax: number, readonly sealsPerVersionMax: number, readonly verifySeals: boolean }
+  readonly kms: { readonly onDemandRotationsMax: number, readonly sealsPerVersionMax: number }
+  /** A server whose event loop does not turn for so long is killed and started anew. */
+  readonly supervisor: { readonly hangSeconds: number }
   readonly jobs: { readonly intervalMs: number }
   readonly audit: { readonly directory: string, readonly segmentBytesMax: number }
   /** The operator knows that the database is older than the audit log or the token, and wants to go on from it. */
@@ -25,25 +27,7 @@ export interface Config {
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug', readonly format: 'json' | 'readable' | 'auto' }
 }
 
-export interface HsmConfig {
-  readonly module: string
-  readonly tokenLabel: string | undefined
-  readonly tokenSerial: string | undefined
-  readonly pinFile: string
-  readonly profile: string | undefined
-  readonly environment: Readonly<Record<string, string>>
-}
-
-/** Configuration that cannot be used. `faults` lists every one of them, a sentence each. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-  readonly faults: readonly string[]
-
-  constructor(faults: readonly string[]) {
-    super(`the configuration cannot be used:\n${faults.map(fault => `  - ${fault}`).join('\n')}`)
-    this.faults = faults
-  }
-}
+export { ConfigError }
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -76,14 +60,15 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
   if (tls && reading === 'server') checkTls(tls, reader)
   const regionsInFile = reader.texts('regions')
   const acceptRollbackInFile = reader.boolean('acceptRollback')
-  findUnknownVariables(environment, reader)
+  const stores = readStores(reader)
+  findUnknownVariables(environment, new Set([...knownVariables, ...pinVariables(stores)]), reader)
   const config: Config = {
     dataDir,
     listen: listen(either('CLAVIGER_LISTEN', reader.text('listen')) ?? '127.0.0.1:8080', tls !== undefined, reader),
     tls,
     accountId: accountId(either('CLAVIGER_ACCOUNT_ID', reader.text('accountId')), reader),
     regions: regions(listOf(environment.CLAVIGER_REGIONS) ?? regionsInFile ?? ['us-east-1'], reader),
-    hsm: hsm(reader),
+    ...stores,
     limits: {
       bodyBytesMax: reader.integer('limits.bodyBytes', 16_384, 16 * 1024 * 1024) ?? defaultLimits.bodyBytesMax,
       inFlightMax: reader.integer('limits.inFlight', 1, 100_000) ?? defaultLimits.requestsInFlightMax,
@@ -92,8 +77,8 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
     kms: {
       onDemandRotationsMax: reader.integer('kms.onDemandRotationsMax', 0, 10_000) ?? onDemandRotationsDefault,
       sealsPerVersionMax: reader.integer('kms.sealsPerVersionMax', 1, sealsPerVersionLimit) ?? sealsPerVersionLimit,
-      verifySeals: reader.boolean('hsm.verifySeals') ?? true,
     },
+    supervisor: { hangSeconds: reader.integer('supervisor.hangSeconds', 2, 600) ?? 10 },
     jobs: { intervalMs: (reader.integer('jobs.intervalSeconds', 1, 86_400) ?? 60) * 1_000 },
     audit: {
       directory: reader.path('audit.directory') ?? join(dataDir, 'audit'),
@@ -109,9 +94,14 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
   return frozen(config)
 }
 
-function findUnknownVariables(environment: Environment, reader: Reader): void {
+/** A variable that holds a PIN may be called as ours are. */
+function pinVariables({ hsm, keyStores }: StoresConfig): readonly string[] {
+  return [hsm, ...Object.values(keyStores)].flatMap(({ pin }) => pin && 'environment' in pin ? [pin.environment] : [])
+}
+
+function findUnknownVariables(environment: Environment, known: ReadonlySet<string>, reader: Reader): void {
   for (const [name, value] of Object.entries(environment)) {
-    if (!name.startsWith('CLAVIGER_') || !value || knownVariables.has(name)) continue
+    if (!name.startsWith('CLAVIGER_') || !value || known.has(name)) continue
     if (!kubernetesPattern.test(`${name}=${value}`)) reader.fault(`there is no variable ${name}`)
   }
 }
@@ -179,25 +169,6 @@ function regions(names: readonly string[], reader: Reader): readonly string[] {
   return names
 }
 
-function hsm(reader: Reader): HsmConfig | undefined {
-  const module = reader.path('hsm.module')
-  const pinFile = reader.path('hsm.pinFile')
-  const rest = {
-    tokenLabel: reader.text('hsm.tokenLabel'), tokenSerial: reader.text('hsm.tokenSerial'), profile: reader.text('hsm.profile'),
-    environment: reader.map('hsm.environment') ?? {},
-  }
-  if (!module) {
-    const others = [pinFile, rest.tokenLabel, rest.tokenSerial, rest.profile, ...Object.values(rest.environment)]
-    if (others.some(value => value !== undefined)) reader.fault('hsm.module is missing')
-    return undefined
-  }
-  if (!pinFile) reader.fault('hsm.pinFile is missing: the path of a file that holds the PIN')
-  if ((rest.tokenLabel === undefined) === (rest.tokenSerial === undefined)) {
-    reader.fault('hsm needs exactly one of tokenLabel and tokenSerial')
-  }
-  return { module, pinFile: pinFile ?? '', ...rest }
-}
-
 function frozen<T extends object>(value: T): T {
   for (const member of Object.values(value) as unknown[]) if (typeof member === 'object' && member !== null) frozen(member)
   return Object.freeze(value)
@@ -208,84 +179,5 @@ function readFile(file: string): unknown {
     return parse(readFileSync(file, 'utf8')) ?? {}
   } catch (error) {
     throw new ConfigError([`${file}: ${(error as Error).message}`])
-  }
-}
-
-/** Takes settings out of the file by their dotted names, gathers faults, and in the end names what nobody asked for. */
-class Reader {
-  readonly #root: unknown
-  readonly #directory: string
-  readonly #faults: string[] = []
-  readonly #asked = new Set<string>()
-
-  constructor(root: unknown, directory: string) {
-    this.#root = root
-    this.#directory = directory
-  }
-
-  fault(sentence: string): void {
-    this.#faults.push(sentence)
-  }
-
-  text(name: string): string | undefined {
-    return this.#typed(name, 'a text', (value): value is string => typeof value === 'string' && value !== '')
-  }
-
-  /** Relative paths are relative to the file that names them. */
-  path(name: string): string | undefined {
-    const path = this.text(name)
-    return path && resolve(this.#directory, path)
-  }
-
-  texts(name: string): readonly string[] | undefined {
-    return this.#typed(name, 'a list of texts', (value): value is string[] =>
-      Array.isArray(value) && value.every(item => typeof item === 'string'))
-  }
-
-  boolean(name: string): boolean | undefined {
-    return this.#typed(name, 'true or false', value => typeof value === 'boolean')
-  }
-
-  integer(name: string, min: number, max: number): number | undefined {
-    return this.#typed(name, `a whole number from ${min} to ${max}`, (value): value is number =>
-      Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max)
-  }
-
-  oneOf<T extends string>(name: string, values: readonly T[]): T | undefined {
-    return this.#typed(name, `one of ${values.join(', ')}`, (value): value is T => values.includes(value as T))
-  }
-
-  map(name: string): Readonly<Record<string, string>> | undefined {
-    return this.#typed(name, 'a map of texts', (value): value is Record<string, string> =>
-      typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(item => typeof item === 'string'))
-  }
-
-  finish(): void {
-    this.#findUnknown(this.#root, '')
-    if (this.#faults.length > 0) throw new ConfigError(this.#faults)
-  }
-
-  #typed<T>(name: string, kind: string, is: (value: unknown) => value is T): T | undefined {
-    this.#asked.add(name)
-    let value = this.#root
-    for (const part of name.split('.')) {
-      value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[part] : undefined
-    }
-    if (value === undefined || value === null) return undefined
-    if (is(value)) return value
-    this.fault(`${name} must be ${kind}`)
-    return undefined
-  }
-
-  #findUnknown(value: unknown, at: string): void {
-    if (value === null || this.#asked.has(at)) return
-    // A section that is a text or a list holds none of the settings that were asked for, and would be passed over in silence.
-    if (typeof value !== 'object' || Array.isArray(value)) return this.fault(`${at || 'the file'} must be a map of settings`)
-    for (const [name, member] of Object.entries(value)) {
-      const full = at ? `${at}.${name}` : name
-      const known = [...this.#asked].some(asked => asked === full || asked.startsWith(`${full}.`))
-      if (known) this.#findUnknown(member, full)
-      else this.fault(`there is no setting ${full}`)
-    }
   }
 }

@@ -3,12 +3,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import pkcs11 from 'pkcs11js'
 import { verifyDirectory, type DirectoryVerification } from './adapters/audit-files/read.js'
 import { readCredentialsFile } from './adapters/credentials-file.js'
-import { openHsm } from './adapters/pkcs11/hsm.js'
 import { mechanismName } from './adapters/pkcs11/report/offers.js'
-import { probeToken, type ProbeReport, type ProbeTarget } from './adapters/pkcs11/report/probe.js'
+import { probeToken, selfTestToken, type ProbeReport, type ProbeTarget, type SelfTestReport } from './adapters/pkcs11/report/probe.js'
 import { openSqlite } from './adapters/sql/sqlite.js'
-import { databaseFile, pkcs11Config } from './compose.js'
+import { databaseFile } from './compose.js'
+import { Opened } from './compose/opened.js'
+import { openKeyStore } from './compose/tokens.js'
 import type { Config } from './config.js'
+import { rootsStore } from './config/stores.js'
 import type { Checkpoint } from './domain/audit-chain.js'
 import type { Evidence } from './domain/key.js'
 import type { Material } from './domain/material.js'
@@ -24,21 +26,30 @@ export class UnusableInput extends Error {
   override readonly name = 'UnusableInput'
 }
 
-/** The HSM and the store, as the server of this configuration uses them. */
-export async function openForReading(config: Config, log: Log): Promise<{ hsm: Hsm, store: Store, close(): Promise<void> }> {
-  const hsm = await openHsm(await pkcs11Config(config), log)
+export interface Reading {
+  readonly store: Store
+  /** Of the configured key stores, that of the roots first. */
+  readonly keyStoreNames: readonly string[]
+  /** Opens a key store when it is first asked for. Throws HsmError, and ConfigError for one that is not configured. */
+  readonly keyStore: (name: string) => Promise<Hsm>
+  close(): Promise<void>
+}
+
+/** The key stores and the database, as the server of this configuration uses them. */
+export async function openForReading(config: Config, log: Log): Promise<Reading> {
+  const opened = new Opened()
+  const keyStores = new Map<string, Hsm>()
+  async function keyStore(name: string): Promise<Hsm> {
+    const hsm = keyStores.get(name) ?? opened.add(await openKeyStore(config, name, log))
+    keyStores.set(name, hsm)
+    return hsm
+  }
   try {
-    const store = await openSqlite({ file: databaseFile(config), authenticator: rowAuthenticator(hsm, firstRoots.mac), readOnly: true })
-    return {
-      hsm,
-      store,
-      async close() {
-        await store.close()
-        await hsm.close()
-      },
-    }
+    const authenticator = rowAuthenticator(await keyStore(rootsStore), firstRoots.mac)
+    const store = opened.add(await openSqlite({ file: databaseFile(config), authenticator, readOnly: true }))
+    return { store, keyStoreNames: [rootsStore, ...Object.keys(config.keyStores)], keyStore, close: () => opened.close() }
   } catch (error) {
-    await hsm.close()
+    await opened.close()
     throw error
   }
 }
@@ -91,10 +102,19 @@ async function storedCheckpoints(file: string): Promise<readonly Checkpoint[]> {
   }
 }
 
-/** Throws UnusableInput for a module that is not there or does not load. */
-export async function probeHsm(target: ProbeTarget): Promise<ProbeReport> {
+/** Throws UnusableInput for a module that is not there or does not load, and for a profile that there is not. */
+export function probeHsm(target: ProbeTarget): Promise<ProbeReport> {
+  return usable(() => probeToken(target))
+}
+
+/** Throws UnusableInput as `probeHsm` does, and HsmError. */
+export function selfTestHsm(target: ProbeTarget): Promise<SelfTestReport> {
+  return usable(() => selfTestToken(target))
+}
+
+async function usable<T>(look: () => Promise<T>): Promise<T> {
   try {
-    return await probeToken(target)
+    return await look()
   } catch (error) {
     if (error instanceof HsmError && error.kind === 'configuration') throw new UnusableInput(error.message, { cause: error })
     throw error
@@ -127,6 +147,6 @@ export function attributeValueName(attribute: string, value: boolean | number | 
   return attribute === 'key_gen_mechanism' ? mechanismName(value) : undefined
 }
 
-export type { ProbeReport, ProbeTarget }
+export type { ProbeReport, ProbeTarget, SelfTestReport }
 
 export const adminCredentials = readCredentialsFile

@@ -45,14 +45,14 @@ describe('a start', function suiteOfMain() {
     const address = other.address()
     const port = address !== null && typeof address === 'object' ? address.port : 0
     const environment = { CLAVIGER_LISTEN: `127.0.0.1:${port}` }
-    const { code, stderr } = await spawnProgram(['server'], { dataDir: temporaryDirectory(), environment }).exited
+    const { code, stderr } = await spawnProgram(['server', '--unsupervised'], { dataDir: temporaryDirectory(), environment }).exited
     other.close()
     expect(code).to.equal(1)
     expect(stderr).to.include(`claviger: address already in use 127.0.0.1:${port}: stop what listens there, or set CLAVIGER_LISTEN`)
   })
 
   it('with TLS files that are not there ends with exit code 2, before anything is made', async () => {
-    const { code, stderr } = await spawnProgram(['server'], {
+    const { code, stderr } = await spawnProgram(['server', '--unsupervised'], {
       dataDir: temporaryDirectory(), environment: { CLAVIGER_TLS_CERTIFICATE: '/no/c.pem', CLAVIGER_TLS_KEY: '/no/k.pem' },
     }).exited
     expect(code).to.equal(2)

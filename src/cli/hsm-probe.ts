@@ -1,34 +1,18 @@
-import { pkcs11Config } from '../compose.js'
-import { readConfig } from '../config.js'
-import { probeHsm, UnusableInput, type ProbeReport, type ProbeTarget } from '../inspect.js'
-import { exitCodes, print, table, type OutputOptions } from './output.js'
-
-interface ProbeOptions extends OutputOptions {
-  readonly module?: string
-  readonly token?: string
-  readonly pinFile?: string
-  readonly config?: string
-}
+import { probeHsm, type ProbeReport } from '../inspect.js'
+import { hasFailed, selfTestLines } from './hsm-selftest.js'
+import { target, type TargetOptions } from './hsm-target.js'
+import { exitCodes, print, table } from './output.js'
 
 type Slot = ProbeReport['slots'][number]
 type Token = Extract<NonNullable<Slot['token']>, { label: string }>
 type Limit = Token['limits'][keyof Token['limits']]
 
-/** Says what an HSM is and whether it would do. Exit code 1 when a token cannot be used or its self-test failed. */
-export async function hsmProbe(options: ProbeOptions): Promise<void> {
-  refuseMixed(options)
+/** Says what an HSM is and whether it would do. Exit code 1 when a token cannot be used, a test failed, or its profile is wrong. */
+export async function hsmProbe(options: TargetOptions): Promise<void> {
   const report = await probeHsm(await target(options))
   if (options.token !== undefined) requireToken(report, options.token)
-  print(options, report, () => [...library(report), ...report.slots.flatMap(slot), ...selfTest(report)])
+  print(options, report, () => [...library(report), ...report.slots.flatMap(slot), ...check(report), ...selfTest(report)])
   if (failed(report)) process.exitCode = exitCodes.bad
-}
-
-/** An option that were passed over in silence would let one HSM be taken for another. */
-function refuseMixed({ module, token, pinFile, config }: ProbeOptions): void {
-  if (module !== undefined && config !== undefined) throw new UnusableInput('--module and --config each name an HSM: give one of them')
-  if (module !== undefined) return
-  if (token !== undefined) throw new UnusableInput('--token needs --module: a configuration names its token itself')
-  if (pinFile !== undefined) throw new UnusableInput('--pin-file needs --module: a configuration names its PIN file itself')
 }
 
 function requireToken({ slots }: ProbeReport, label: string): void {
@@ -40,11 +24,6 @@ function requireToken({ slots }: ProbeReport, label: string): void {
 
 function isInitialised({ flags }: Token): boolean {
   return flags.includes('initialised')
-}
-
-async function target({ module, token, pinFile, config }: ProbeOptions): Promise<ProbeTarget> {
-  if (module === undefined) return pkcs11Config(readConfig({ ...process.env, ...config !== undefined && { CLAVIGER_CONFIG: config } }))
-  return { module, ...token !== undefined && { tokenLabel: token }, ...pinFile !== undefined && { pin: { file: pinFile } } }
 }
 
 function library({ library: { path, manufacturer, description, version, cryptoki } }: ProbeReport): readonly string[] {
@@ -63,7 +42,8 @@ function slot({ slot: number, description, token }: Slot): readonly string[] {
 function details(token: Token): readonly string[] {
   return [
     `${token.manufacturer} ${token.model}, serial ${token.serial}, firmware ${token.firmware}; ${token.flags.join(', ') || 'no flags'}`,
-    `profile: ${token.profile ?? 'none matches this token'}`,
+    `profile: ${token.profile}${token.profile === 'generic' ? ' (no other matches this token)' : ''}`,
+    ...table(token.facts.map(({ fact, value, source }) => [`  ${fact}`, source, value])),
     `suites: ${names(token.suites, true) || 'none: the token lacks what sealing needs'}`,
     `root objects: ${token.roots ? 'can be kept here' : 'cannot all be kept here, so the service would not start'}`,
     `limits: ${Object.entries<Limit>({ ...token.limits }).map(([name, limit]) => `${name} ${limitText(limit)}`).join(', ')}`,
@@ -82,16 +62,25 @@ function limitText(limit: Limit): string {
   return typeof limit === 'object' ? `${limit.min}-${limit.max}` : String(limit)
 }
 
-function selfTest({ selfTest: result }: ProbeReport): readonly string[] {
-  if (!result) return ['', 'no self-test: it needs a PIN (--pin-file)']
-  if ('failure' in result) return ['', `self-test: ${result.failure}`]
-  return ['', `self-test of "${result.token}" on session keys:`, ...table(result.steps.map(step => [
-    `  ${step.name}`, step.outcome, step.microseconds === undefined ? '' : `${step.microseconds} µs`, step.failure ?? '',
-  ]))]
+function check({ check: result }: ProbeReport): readonly string[] {
+  if (!result) return []
+  if ('failure' in result) return ['', `profile not checked: ${result.failure}`]
+  const { proposal } = result
+  return [
+    '', `profile "${result.profile}" against "${result.token}":`,
+    ...table(result.facts.map(({ fact, outcome, device }) => [`  ${fact}`, outcome, device ?? ''])),
+    ...(proposal ? ['', 'a profile after what the device itself shows:', JSON.stringify(proposal, null, 2)] : []),
+  ]
 }
 
-function failed({ slots, selfTest: result }: ProbeReport): boolean {
+function selfTest({ selfTest: result }: ProbeReport): readonly string[] {
+  if (!result) return ['', 'no check of the profile and no self-test: they need a PIN (--pin-file)']
+  if ('failure' in result) return ['', `self-test: ${result.failure}`]
+  return ['', ...selfTestLines(result)]
+}
+
+function failed({ slots, check: checked, selfTest: tested }: ProbeReport): boolean {
   if (slots.some(({ token }) => token !== null && 'failure' in token)) return true
-  if (!result) return false
-  return 'failure' in result || result.steps.some(({ outcome }) => outcome === 'failed')
+  if (checked && ('failure' in checked || checked.facts.some(({ outcome }) => outcome === 'differs'))) return true
+  return tested !== null && ('failure' in tested || hasFailed(tested))
 }

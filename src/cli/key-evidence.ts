@@ -33,9 +33,11 @@ export async function keyEvidence(name: string, options: OutputOptions & { regio
     const keyId = await keyIdOf(name, region, reading.store)
     const view = keyId === undefined ? undefined : await reading.store.keys.get(region, keyId)
     if (!view) throw new Error(`there is no key ${name} in ${region}`)
+    const hsm = await reading.keyStore(view.key.keyStore)
     const versions: VersionEvidence[] = []
-    for (const version of [...view.versions.values()].sort((a, b) => a.version - b.version)) versions.push(await read(version, reading.hsm))
-    print(options, { keyId: view.key.keyId, region, arn: view.key.arn, versions }, () => [view.key.arn, ...versions.flatMap(lines)])
+    for (const version of [...view.versions.values()].sort((a, b) => a.version - b.version)) versions.push(await read(version, hsm))
+    const { keyId: id, arn, keyStore } = view.key
+    print(options, { keyId: id, region, arn, keyStore, versions }, () => [`${arn}, key store ${keyStore}`, ...versions.flatMap(lines)])
     if (versions.some(isBad)) process.exitCode = exitCodes.bad
   } finally {
     await reading.close()

@@ -4,7 +4,10 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.js'
 import { UnusableInput } from '../inspect.js'
 import { auditVerify } from './audit-verify.js'
+import { hsmList } from './hsm-list.js'
 import { hsmProbe } from './hsm-probe.js'
+import { hsmSelfTest } from './hsm-selftest.js'
+import { hsmWatch } from './hsm-watch.js'
 import { keyEvidence } from './key-evidence.js'
 import { createKey, listKeys, rotateKey } from './keys.js'
 import { exitCodes } from './output.js'
@@ -14,23 +17,40 @@ const program = new Command('claviger')
   .version(version(), '--version', 'print the version')
   .showHelpAfterError('(claviger --help shows what there is)')
   .addHelpText('after', '\nSettings come from CLAVIGER_ variables and from the YAML file that CLAVIGER_CONFIG names.\n'
-    + 'Exit codes: 0 done, 1 the answer is bad, 2 the command cannot run as given.')
+    + 'Exit codes: 0 done, 1 the answer is bad, 2 the command cannot run as given; of the server also 69 the HSM is not available,\n'
+    + '78 its PIN was refused.')
   .exitOverride()
 
 program.command('server')
   .description('start the service and run until it is told to stop')
-  .action(async () => (await import('../main.js')).main())
+  .option('--unsupervised', 'without the supervisor that starts it again when it dies or hangs')
+  .action(async ({ unsupervised }: { unsupervised?: true }) => {
+    const server = await import('../main.js')
+    if (unsupervised) await server.main()
+    else process.exitCode = await server.supervisedServer()
+  })
 
 const hsm = program.command('hsm').description('look at an HSM')
-hsm.command('probe')
-  .description('what a module and its token are, which operations the token could carry (the service may not have them yet), '
-    + 'and a timed self-test (with a PIN)')
-  .option('--module <path>', 'the PKCS#11 library; without it, the HSM of the configuration')
-  .option('--token <label>', 'the label of the token, with --module')
-  .option('--pin-file <path>', 'a file that holds the PIN, with --module; without it nothing that needs a login is tried')
-  .option('--config <file>', 'a configuration file that names the HSM, instead of --module')
-  .option('--json', 'print JSON')
+target(hsm.command('probe')
+  .description('what a module and its token are, which operations the token could carry (the service may not have them yet), whether its '
+    + 'profile is right, and a timed self-test (with a PIN)'))
   .action(hsmProbe)
+target(hsm.command('selftest').description('try and time every mechanism that the profile relies on; nothing is left in the token'))
+  .action(hsmSelfTest)
+hsm.command('list')
+  .description('the objects in the tokens and whose they are: keys, orphans that no row knows, and strangers')
+  .option('--store <name>', 'a key store of the configuration; without it, all of them')
+  .option('--config <file>', 'a configuration file, instead of the one that CLAVIGER_CONFIG names')
+  .option('--json', 'print JSON')
+  .action(hsmList)
+hsm.command('watch')
+  .description('lanes, queue and latency of a running server, again and again')
+  .option('--store <name>', 'one key store; without it, all of them')
+  .option('--seconds <number>', 'between one look and the next (2)')
+  .option('--once', 'look once')
+  .option('--config <file>', 'a configuration file, instead of the one that CLAVIGER_CONFIG names')
+  .option('--json', 'print JSON, a line for each look')
+  .action(hsmWatch)
 
 const audit = program.command('audit').description('look at the audit log')
 audit.command('verify')
@@ -58,14 +78,28 @@ key.command('create')
 key.command('rotate').description('rotate a key now').argument('<key id>').option('--json', 'print JSON').action(rotateKey)
 
 // Whoever reads our output may stop in the middle (`| head`).
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-})
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
 
 try {
   await program.parseAsync()
 } catch (error) {
   process.exitCode = exitCodeOf(error)
+}
+
+/** The options of cli/hsm-target.ts. */
+function target(command: Command): Command {
+  return command
+    .option('--module <path>', 'the PKCS#11 library; without it, the HSM of the configuration')
+    .option('--token <label>', 'the label of the token, with --module')
+    .option('--pin-file <path>', 'a file that holds the PIN, with --module; without it nothing that needs a login is tried')
+    .option('--profile <name>', 'the profile to use, with --module; without it, the one that matches')
+    .option('--config <file>', 'a configuration file that names the HSM, instead of --module')
+    .option('--store <name>', 'a key store of the configuration; without it, the one under hsm')
+    .option('--json', 'print JSON')
 }
 
 /** Of the package that this file is in, as dist/src/cli/main.js. */
@@ -78,6 +112,7 @@ function exitCodeOf(error: unknown): number {
   // Commander has said what was wrong already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.unusable
   process.stderr.write(`claviger: ${error instanceof Error ? messageOf(error) : String(error)}\n`)
+  if (error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number') return error.exitCode
   return error instanceof ConfigError || error instanceof UnusableInput ? exitCodes.unusable : exitCodes.bad
 }
 

@@ -23,7 +23,7 @@ export interface CiphertextBlob extends CiphertextHeader, CiphertextBody {}
 
 const magic = [0x43, 0x56, 0x47, 1] as const
 const headerBytes = 25
-/** Suite byte, IV and tag lengths of each suite. An HSM that makes the IV of AES-GCM itself may make one of 16 bytes (Luna in FIPS mode). */
+/** Suite byte, IV and tag lengths of each suite. HSMs that make the IV of AES-GCM themselves may make one of 16 bytes (Luna, FIPS mode). */
 const suites = [
   { suite: 'gcm', byte: 1, ivBytes: [12, 16], tagBytes: 16, blockBytes: 1 },
   { suite: 'cbc-hmac', byte: 2, ivBytes: [16], tagBytes: 32, blockBytes: 16 },

@@ -9,6 +9,7 @@ export interface KeyStores {
   readonly roots: Hsm
   /** Name of the store that new keys are made in. */
   readonly forNewKeys: string
+  /** That of the roots first. */
   readonly names: readonly string[]
   /** Throws HsmError kind `lost` for a store that keys name but the configuration does not (any more). */
   get(name: string): Hsm

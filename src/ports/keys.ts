@@ -23,6 +23,8 @@ export interface Keys {
   list(region: string, after: string | undefined, limit: number): Promise<readonly string[]>
   /** The regions that have keys of any state, served or not. */
   regions(): Promise<readonly string[]>
+  /** How many keys that are not destroyed name each key store. */
+  countByKeyStore(): Promise<ReadonlyMap<string, number>>
   /** Enabled keys whose next scheduled rotation is not later than `now`, oldest first. */
   dueForRotation(now: number, limit: number): Promise<readonly KeyName[]>
   /** PendingDeletion keys whose date has come, and keys left in Destroying. */

@@ -2,10 +2,11 @@ import { additionalData, encodeCiphertextBlob, type CiphertextBlob } from '../do
 import { invalidCiphertext, KmsError } from '../domain/errors.js'
 import { checkState, type UsableKey } from '../domain/key-state.js'
 import type { Key, KeyVersion, KeyView, Rotation } from '../domain/key.js'
-import { backingKey, type Material } from '../domain/material.js'
+import { backingKey, type Material, type Suite } from '../domain/material.js'
 import { keyMaterialId } from '../domain/rotation.js'
 import type { Clock } from '../ports/clock.js'
 import { HsmError, type Hsm } from '../ports/hsm.js'
+import type { KeyStores } from '../ports/key-stores.js'
 import { IntegrityError, type KeyName } from '../ports/keys.js'
 import type { Log } from '../ports/log.js'
 import type { Store } from '../ports/store.js'
@@ -18,9 +19,11 @@ type Context = Readonly<Record<string, string>>
 const spentVersionsMax = 3
 /** How many version numbers a rotation passes over because the HSM holds objects of their names. */
 const takenNumbersMax = 100
+/** What a version takes of a token's room. */
+const objectsOf: Readonly<Record<Suite, number>> = { 'gcm': 1, 'cbc-hmac': 2 }
 
 export interface BackingKeysOptions {
-  readonly hsm: Hsm
+  readonly keyStores: KeyStores
   readonly store: Store
   readonly directory: Directory
   readonly clock: Clock
@@ -47,27 +50,33 @@ export class BackingKeys {
   /** Encrypts under the current version, or a newer one if its budget is spent. */
   async seal(key: UsableKey, plaintext: Uint8Array, context: Context): Promise<{ blob: Uint8Array, version: KeyVersion }> {
     const version = await this.#sealingVersion(key)
-    const sealed = await this.#options.hsm.seal(this.#material(version), plaintext, additionalData(version, context))
-    return { blob: encodeCiphertextBlob(version, sealed), version }
+    const hsm = this.#storeOf(key.key)
+    try {
+      const sealed = await hsm.seal(this.#material(version), plaintext, additionalData(version, context))
+      return { blob: encodeCiphertextBlob(version, sealed), version }
+    } catch (error) {
+      throw await faultOf(hsm, error)
+    }
   }
 
   /** Throws InvalidCiphertextException for every defect alike. The blob must name this key. */
   async open(key: UsableKey, blob: CiphertextBlob, context: Context): Promise<{ plaintext: Uint8Array, version: KeyVersion }> {
     const version = key.versions.get(blob.version)
     if (version?.state !== 'ready' || version.suite !== blob.suite) throw invalidCiphertext()
+    const hsm = this.#storeOf(key.key)
     try {
-      return { plaintext: await this.#options.hsm.open(this.#material(version), blob, additionalData(version, context)), version }
+      return { plaintext: await hsm.open(this.#material(version), blob, additionalData(version, context)), version }
     } catch (error) {
       if (error instanceof HsmError && error.kind === 'ciphertext-invalid') throw invalidCiphertext()
-      throw error
+      throw await faultOf(hsm, error)
     }
   }
 
-  /** The row of a version that is about to be made. */
-  draft(key: KeyName, version: number, rotation?: Rotation): KeyVersion {
-    const { hsm, clock, owner } = this.#options
+  /** The row of a version that is about to be made. Throws HsmError kind `lost` while its key store is not there. */
+  draft(key: Pick<Key, 'keyId' | 'region' | 'keyStore'>, version: number, rotation?: Rotation): KeyVersion {
+    const { clock, owner } = this.#options
     return {
-      keyId: key.keyId, region: key.region, version, state: 'creating', suite: hsm.suite, owner, evidence: [],
+      keyId: key.keyId, region: key.region, version, state: 'creating', suite: this.#storeOf(key).suite, owner, evidence: [],
       keyMaterialId: keyMaterialId(key.keyId, version), createdAt: clock.now(), ...rotation && { rotation },
     }
   }
@@ -76,16 +85,18 @@ export class BackingKeys {
    * Makes a version: `begin` stores its `creating` row, then the object is made, then both are marked ready in one write with what
    * `finish` says of the key. When that fails, object and row are taken back; what cannot be is left to the reconciler.
    */
-  make(key: KeyName, begin: () => Promise<KeyVersion>, finish: (key: Key) => Key): Promise<KeyView> {
+  make(key: Key, begin: () => Promise<KeyVersion>, finish: (key: Key) => Key): Promise<KeyView> {
     return this.#exclusively(key, async () => {
+      const hsm = this.#storeOf(key)
       const draft = await begin()
       try {
-        const evidence = await this.#options.hsm.createMaterial(this.#material(draft))
+        const evidence = await hsm.createMaterial(this.#material(draft))
         return await this.#options.directory.change(draft.region, draft.keyId, view => ({
           key: { ...finish(view.key), currentVersion: draft.version },
           versions: [{ ...draft, state: 'ready', evidence }],
         }))
       } catch (error) {
+        if (isFull(error)) this.#options.log.warn('the key store is full', { keyStore: key.keyStore, keyId: key.keyId, error })
         await this.#takeBack(draft, madeNothing(error)).catch(undoError => {
           this.#options.log.error('a half-made key version is left to the reconciler', { keyId: draft.keyId, error: undoError })
         })
@@ -140,7 +151,7 @@ export class BackingKeys {
   }
 
   async #takeBack(draft: KeyVersion, rowOnly: boolean): Promise<void> {
-    const { store, directory, hsm } = this.#options
+    const { store, directory } = this.#options
     // A commit whose answer was lost may have finished it after all, and then ciphertexts may depend on it.
     const stored = await store.keys.get(draft.region, draft.keyId)
     if (stored?.versions.get(draft.version)?.state !== 'creating') return
@@ -149,28 +160,41 @@ export class BackingKeys {
       const current = stored.key.currentVersion
       throw new IntegrityError(`key ${draft.keyId}: version ${draft.version} cannot be half-made while ${current} is current`)
     }
-    if (!rowOnly) await hsm.destroyMaterial(this.#material(draft))
+    if (!rowOnly) await this.#storeOf(stored.key).destroyMaterial(this.#material(draft))
     if (draft.version === 1) await store.keys.remove(draft.region, draft.keyId)
     else await store.keys.removeVersion(draft.region, draft.keyId, draft.version)
     directory.forgetKey(draft.region, draft.keyId)
   }
 
+  /** Throws HsmError unless the key store of a key answers. */
+  async reach(key: Key): Promise<void> {
+    await this.#storeOf(key).probe()
+  }
+
   /** Destroys the objects of every version. The rows are the caller's. */
   async destroyObjects(view: KeyView): Promise<void> {
+    const hsm = this.#storeOf(view.key)
     for (const version of view.versions.values()) {
-      if (version.state !== 'destroyed') await this.#options.hsm.destroyMaterial(this.#material(version))
+      if (version.state !== 'destroyed') await hsm.destroyMaterial(this.#material(version))
     }
+  }
+
+  /** Fresh bytes of the HSM that a key lives in. */
+  random({ key }: KeyView, length: number): Promise<Uint8Array> {
+    return this.#storeOf(key).random(length)
   }
 
   /**
    * The next version number that names nothing in the HSM. After an older database was restored, the token holds versions that no row
    * knows; they may be the only copy of what a ciphertext needs, so their names are passed over before a row says that we made them.
    */
-  async #freeNumber({ region, keyId }: KeyName, decide: (key: Key) => Key): Promise<number> {
-    const { store, hsm } = this.#options
+  async #freeNumber({ region, keyId, keyStore }: Key, decide: (key: Key) => Key): Promise<number> {
+    const { store } = this.#options
+    const hsm = this.#storeOf({ keyStore })
     const view = await store.keys.get(region, keyId)
     if (!view) throw new Error(`key ${keyId} is not in the store`)
     decide(view.key)
+    await refuseFull(hsm)
     const next = Math.max(...view.versions.keys()) + 1
     for (let number = next; number < next + takenNumbersMax; number++) {
       if (!await hsm.find(backingKey(keyId, number, hsm.suite))) return number
@@ -226,6 +250,10 @@ export class BackingKeys {
     return making
   }
 
+  #storeOf({ keyStore }: Pick<Key, 'keyStore'>): Hsm {
+    return this.#options.keyStores.get(keyStore)
+  }
+
   #material(version: KeyVersion): Material {
     let material = this.#materials.get(version)
     if (!material) this.#materials.set(version, material = backingKey(version.keyId, version.version, version.suite))
@@ -243,6 +271,23 @@ export function currentVersion({ key, versions }: KeyView): KeyVersion {
 /** A name that was taken means that the HSM made no object: what bears the name is somebody else's. */
 function madeNothing(error: unknown): boolean {
   return error instanceof HsmError && error.kind === 'exists'
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof HsmError && error.kind === 'capacity'
+}
+
+/** A rotation that finds no room must not have changed anything. */
+async function refuseFull(hsm: Hsm): Promise<void> {
+  const { used, max } = await hsm.capacity()
+  if (max === undefined || used + objectsOf[hsm.suite] <= max) return
+  throw new HsmError('capacity', `the token holds ${used} objects of at most ${max}`)
+}
+
+/** A device that is gone may seem to have lost its objects: what is at fault is asked of the device, and not believed at once. */
+async function faultOf(hsm: Hsm, error: unknown): Promise<unknown> {
+  if (!(error instanceof HsmError) || (error.kind !== 'missing' && error.kind !== 'evidence')) return error
+  return hsm.probe().then(() => error, (lost: unknown) => lost)
 }
 
 function nameOf({ region, keyId }: KeyName): string {

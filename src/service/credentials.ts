@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { Caller } from '../domain/caller.js'
-import { rootMaterial } from '../domain/material.js'
+import type { Material } from '../domain/material.js'
 import type { Clock } from '../ports/clock.js'
 import type { AccessKey } from '../ports/credentials.js'
 import type { Hsm } from '../ports/hsm.js'
 import type { Store } from '../ports/store.js'
+import { sealRoot } from './roots.js'
 
 /** Unsealed secrets kept in memory; beyond it the oldest goes. */
 const cachedMax = 1_000
@@ -19,6 +20,7 @@ export class AccessKeys {
   readonly #store: Store
   readonly #hsm: Hsm
   readonly #cache = new Map<string, Credential>()
+  readonly #roots = new Map<number, Material>()
   #generation: number
 
   constructor(store: Store, hsm: Hsm) {
@@ -39,8 +41,7 @@ export class AccessKeys {
     const generation = this.#generation
     const accessKey = await this.#store.credentials.get(accessKeyId)
     if (!accessKey?.active) return undefined
-    const root = rootMaterial('seal', accessKey.secret.rootVersion)
-    const secret = await this.#hsm.open(root, accessKey.secret, secretContext(accessKey))
+    const secret = await this.#hsm.open(await this.#root(accessKey.secret.rootVersion), accessKey.secret, secretContext(accessKey))
     const { principalArn: arn, accountId, administrator } = accessKey
     const credential = { caller: { arn, accountId, accessKeyId, administrator }, secret }
     // What was read before another process's write must not be remembered after it.
@@ -50,23 +51,32 @@ export class AccessKeys {
     this.#cache.set(accessKeyId, credential)
     return credential
   }
+
+  /** Versions never change, so each is looked for once. */
+  async #root(version: number): Promise<Material> {
+    const known = this.#roots.get(version)
+    if (known) return known
+    const root = await sealRoot(this.#hsm, version)
+    this.#roots.set(version, root)
+    return root
+  }
 }
 
 export interface NewAccessKey { readonly accessKey: AccessKey, readonly secret: string }
 
 /** Makes an access key for a principal. Nothing is stored yet; the secret must be handed over before the access key is. */
 export async function newAccessKey(
-  hsm: Hsm, clock: Clock, sealRoot: number, principal: { arn: string, accountId: string, administrator: boolean },
+  hsm: Hsm, clock: Clock, rootVersion: number, principal: { arn: string, accountId: string, administrator: boolean },
 ): Promise<NewAccessKey> {
   const accessKeyId = `CVAK${base32(await hsm.random(accessKeyIdRandomBytes))}`
   const random = await hsm.random(secretRandomBytes)
   const secret = Buffer.from(random).toString('base64')
   const plaintext = Buffer.from(secret)
   const identity = { accessKeyId, principalArn: principal.arn, accountId: principal.accountId, administrator: principal.administrator }
-  const sealed = await hsm.seal(rootMaterial('seal', sealRoot), plaintext, secretContext(identity))
+  const sealed = await hsm.seal(await sealRoot(hsm, rootVersion), plaintext, secretContext(identity))
   random.fill(0)
   plaintext.fill(0)
-  return { secret, accessKey: { ...identity, active: true, createdAt: clock.now(), secret: { rootVersion: sealRoot, ...sealed } } }
+  return { secret, accessKey: { ...identity, active: true, createdAt: clock.now(), secret: { rootVersion, ...sealed } } }
 }
 
 /** Binds a sealed secret to its access key and principal, so that it opens in no other row. */

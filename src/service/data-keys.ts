@@ -43,8 +43,8 @@ export const generateDataKeyWithoutPlaintext = onKey(api.generateDataKeyWithoutP
   },
 })
 
-async function makeDataKey(key: UsableKey, input: DataKeyInput, { hsm, backingKeys }: Services) {
-  const plaintext = await hsm.random(dataKeyBytes(input))
+async function makeDataKey(key: UsableKey, input: DataKeyInput, { backingKeys }: Services) {
+  const plaintext = await backingKeys.random(key, dataKeyBytes(input))
   try {
     return { plaintext, ...await backingKeys.seal(key, plaintext, input.EncryptionContext ?? {}) }
   } catch (error) {

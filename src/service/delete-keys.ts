@@ -1,7 +1,10 @@
 import type { Key, KeyVersionState, KeyView } from '../domain/key.js'
+import { backingKey, type Material } from '../domain/material.js'
+import { HsmError, type Hsm } from '../ports/hsm.js'
 import type { KeyName } from '../ports/keys.js'
 import { serviceEvent } from './service-event.js'
 import type { Services } from './services.js'
+import { tokenObjects } from './token-objects.js'
 
 /**
  * Destroys a key whose deletion date has come, or one whose destruction a crash interrupted: rows `destroying`, objects gone, rows
@@ -9,6 +12,10 @@ import type { Services } from './services.js'
  */
 export async function deleteDueKey({ region, keyId }: KeyName, services: Services): Promise<boolean> {
   const { directory, backingKeys, store, audit, clock } = services
+  const stored = await store.keys.get(region, keyId)
+  // Neither marked nor recorded again and again while its key store is away.
+  if (stored) await backingKeys.reach(stored.key)
+  if (stored && isDue(stored.key, clock.now())) await refuseWrongToken(stored, services)
   const destroying = await directory.change(region, keyId, view => {
     if (!isDue(view.key, clock.now())) return undefined
     return { key: { ...view.key, state: 'Destroying' }, versions: allVersions(view, 'destroying') }
@@ -34,4 +41,33 @@ function allVersions({ versions }: KeyView, state: KeyVersionState) {
 
 function isDue({ state, deletionDate }: Key, now: number): boolean {
   return state === 'PendingDeletion' && deletionDate !== undefined && deletionDate <= now
+}
+
+/**
+ * A token that is another one, or does not show its objects, would be told to destroy nothing: the key would be `Destroyed`, and live on
+ * in the right token. So objects that are not there are believed to be lost only by a token that has others of this key store.
+ */
+async function refuseWrongToken({ key, versions }: KeyView, { keyStores, store, log }: Services): Promise<void> {
+  const hsm = keyStores.get(key.keyStore)
+  const missing: string[] = []
+  for (const { keyId, version, suite, state } of versions.values()) {
+    const material = backingKey(keyId, version, suite)
+    if (state === 'ready' && !await isThere(hsm, material)) missing.push(material.name)
+  }
+  if (missing.length === 0) return
+  const { keyId, keyStore } = key
+  const objects = await tokenObjects(await hsm.list(), keyStore, store)
+  const ours = objects.some(object => object.standing === 'known' && (object.key !== undefined || hsm === keyStores.roots))
+  if (!ours) throw new HsmError('missing', `the token of key store ${keyStore} has no key of it: is it the right token?`)
+  log.warn('a key is deleted whose objects are not in the HSM', { keyStore, keyId, objects: missing })
+}
+
+/** An object that is not as it should be is there, and is destroyed. */
+async function isThere(hsm: Hsm, material: Material): Promise<boolean> {
+  try {
+    return await hsm.find(material) !== undefined
+  } catch (error) {
+    if (error instanceof HsmError && error.kind === 'evidence') return true
+    throw error
+  }
 }

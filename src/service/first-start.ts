@@ -1,14 +1,15 @@
 import type { Clock } from '../ports/clock.js'
 import { HsmError, type Hsm } from '../ports/hsm.js'
+import type { KeyStores } from '../ports/key-stores.js'
 import { IntegrityError } from '../ports/keys.js'
 import type { Installation, Store } from '../ports/store.js'
 import { newAccessKey } from './credentials.js'
-import { firstRoots, holdsBackingKeys, makeMissingRoots, missingRoots } from './roots.js'
+import { firstRoots, holdsBackingKeys, holdsRoots, makeMissingRoots, missingRoots } from './roots.js'
 
 export interface Administrator { readonly accountId: string, readonly accessKeyId: string, readonly secret: string }
 
 export interface FirstStartOptions {
-  readonly hsm: Hsm
+  readonly keyStores: KeyStores
   readonly store: Store
   readonly clock: Clock
   /** undefined: a random one at first start. */
@@ -27,7 +28,7 @@ export class InstallationError extends Error {
  * crash before the mark makes the next start do it all again; what is already there is used.
  */
 export async function installation(options: FirstStartOptions): Promise<Installation> {
-  const { hsm, store, accountId } = options
+  const { keyStores: { roots: hsm }, store, accountId } = options
   const stored = await storedInstallation(store)
   if (!stored) return install(options)
   if (accountId !== undefined && accountId !== stored.accountId) {
@@ -35,7 +36,7 @@ export async function installation(options: FirstStartOptions): Promise<Installa
   }
   const missing = await missingRoots(hsm, stored.roots)
   if (missing.length > 0) {
-    throw new InstallationError(`the HSM token lacks ${missing.map(({ name }) => name).join(', ')}: `
+    throw new InstallationError(`the HSM token lacks ${missing.join(', ')}: `
       + 'this is not the token that the database was made with')
   }
   return stored
@@ -53,11 +54,10 @@ async function storedInstallation({ instance }: Store): Promise<Installation | u
   }
 }
 
-async function install({ hsm, store, clock, accountId, handOver }: FirstStartOptions): Promise<Installation> {
-  if (await holdsBackingKeys(hsm)) {
-    throw new InstallationError('the HSM token holds keys, but the database does not know of any installation: the database is missing or '
-      + 'damaged, or the token belongs to another installation. Restore the database, or use another token')
-  }
+async function install({ keyStores, store, clock, accountId, handOver }: FirstStartOptions): Promise<Installation> {
+  const hsm = keyStores.roots
+  const begun = await holdsRoots(hsm)
+  for (const name of keyStores.names) await refuseUsed(name, keyStores, begun)
   await makeMissingRoots(hsm, firstRoots)
   const account = accountId ?? await randomAccountId(hsm)
   const { accessKey, secret } = await newAccessKey(hsm, clock, firstRoots.seal, {
@@ -68,6 +68,20 @@ async function install({ hsm, store, clock, accountId, handOver }: FirstStartOpt
   const made = { accountId: account, createdAt: clock.now(), roots: firstRoots, head: 1 }
   await store.instance.put(made)
   return made
+}
+
+/** A token with keys, and no database that knows them. A store that is away counts only if the roots say that there was an installation. */
+async function refuseUsed(name: string, keyStores: KeyStores, begun: boolean): Promise<void> {
+  try {
+    if (!await holdsBackingKeys(keyStores.get(name))) return
+  } catch (error) {
+    if (keyStores.get(name) === keyStores.roots || !(error instanceof HsmError)) throw error
+    if (!begun) return
+    throw new InstallationError(`the token has roots, but the database does not know of any installation, and the key store ${name} cannot `
+      + 'be asked whether it holds keys of it: make it available', { cause: error })
+  }
+  throw new InstallationError(`the HSM token of key store ${name} holds keys, but the database does not know of any installation: the `
+    + 'database is missing or damaged, or the token belongs to another installation. Restore the database, or use another token')
 }
 
 async function randomAccountId(hsm: Hsm): Promise<string> {

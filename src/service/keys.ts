@@ -115,8 +115,9 @@ export const cancelKeyDeletion = onKey(api.cancelKeyDeletion, {
   },
 })
 
-async function draftKey({ input, scope }: Call<CreateKeyInput>, { hsm, clock }: Services): Promise<Key> {
-  const keyId = newKeyId(await hsm.random(keyIdBytes))
+async function draftKey({ input, scope }: Call<CreateKeyInput>, { keyStores, clock }: Services): Promise<Key> {
+  const keyStore = keyStores.forNewKeys
+  const keyId = newKeyId(await keyStores.get(keyStore).random(keyIdBytes))
   return {
     ...scope,
     keyId,
@@ -126,7 +127,7 @@ async function draftKey({ input, scope }: Call<CreateKeyInput>, { hsm, clock }: 
     keySpec: 'SYMMETRIC_DEFAULT',
     keyUsage: 'ENCRYPT_DECRYPT',
     origin: 'AWS_KMS',
-    keyStore: 'default',
+    keyStore,
     state: 'Creating',
     currentVersion: 1,
     onDemandRotations: 0,

@@ -1,8 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { materialOwner } from '../domain/material.js'
-import type { ObjectListing } from '../ports/hsm.js'
 import type { KeyName } from '../ports/keys.js'
 import type { Services } from './services.js'
+import { tokenObjects } from './token-objects.js'
 
 /** A half-made row of another process is left alone for this long: that process may still be at work. */
 const abandonedAfterMs = 5 * 60_000
@@ -45,33 +44,28 @@ async function undoHalfMade(name: KeyName, services: Services, owner: string, al
 }
 
 /**
- * Logs objects that carry our names but that no row knows. They are never destroyed: after restoring an older database they may be the
- * only copy of a key that is still needed.
+ * Logs objects that carry our names but that no row of this key store knows. They are never destroyed: after restoring an older database
+ * they may be the only copy of a key that is still needed.
  */
-export async function reportOrphans({ hsm, store, log }: Services): Promise<readonly string[]> {
-  const orphans: string[] = []
-  const regions = await store.keys.regions()
-  for (const [keyId, objects] of backingKeysById(await hsm.list())) {
-    await nextTurn()
-    try {
-      const views = await Promise.all(regions.map(region => store.keys.get(region, keyId)))
-      orphans.push(...objects.filter(({ version }) => !views.some(view => view?.versions.has(version))).map(({ label }) => label))
-    } catch (error) {
-      log.error('the versions of a key could not be compared with the HSM', { keyId, error })
-    }
+export async function reportOrphans({ keyStores, store, log }: Services, keyStore: string): Promise<readonly string[]> {
+  const objects = await tokenObjects(await keyStores.get(keyStore).list(), keyStore, store)
+  const unreadable = objects.filter(({ standing }) => standing === 'unreadable')
+  if (unreadable.length > 0) {
+    const [{ failure: error } = { failure: undefined }] = unreadable
+    const keyIds = new Set(unreadable.map(({ owner }) => owner?.kind === 'backing-key' ? owner.keyId : ''))
+    log.error('the versions of some keys could not be compared with the HSM', { keyStore, keyIds: [...keyIds], error })
   }
-  if (orphans.length > 0) log.warn('the HSM holds backing keys that no row knows; they were left alone', { objects: orphans })
+  const orphans = objects.filter(({ standing }) => standing === 'orphan').map(({ label }) => label)
+  if (orphans.length > 0) log.warn('the HSM holds backing keys that no row knows; they were left alone', { keyStore, objects: orphans })
   return orphans
 }
 
-function backingKeysById(listing: readonly ObjectListing[]): ReadonlyMap<string, readonly { label: string, version: number }[]> {
-  const byId = new Map<string, { label: string, version: number }[]>()
-  for (const { label } of listing) {
-    const owner = materialOwner(label)
-    if (owner?.kind !== 'backing-key') continue
-    const objects = byId.get(owner.keyId) ?? []
-    objects.push({ label, version: owner.version })
-    byId.set(owner.keyId, objects)
+/** Logs how many keys cannot be used because the configuration does not have their key store any more. */
+export async function reportKeysWithoutStore({ keyStores, store, log }: Services): Promise<readonly string[]> {
+  const counts = await store.keys.countByKeyStore()
+  const missing = [...counts].filter(([name]) => !keyStores.names.includes(name))
+  for (const [keyStore, keys] of missing) {
+    log.error('keys cannot be used: the configuration does not have their key store', { keyStore, keys })
   }
-  return byId
+  return missing.map(([name]) => name)
 }

@@ -1,8 +1,6 @@
-import type { KeyView } from '../domain/key.js'
 import type { HeadWitness, Installation, InstanceRecord } from '../ports/store.js'
+import { allKeys } from './all-keys.js'
 import type { Services } from './services.js'
-
-const pageMax = 100
 
 /**
  * Notices a database that was put back to an earlier state. Its head goes up while it is in use, and then in a witness that is not
@@ -52,17 +50,4 @@ export async function acceptRollback(services: Services): Promise<void> {
     cancelled++
   }
   log.warn('an older database was accepted: pending deletions are cancelled, and every key rotates before it encrypts', { cancelled })
-}
-
-async function* allKeys({ store }: Services): AsyncGenerator<KeyView> {
-  for (const region of await store.keys.regions()) {
-    let ids = await store.keys.list(region, undefined, pageMax)
-    while (ids.length > 0) {
-      for (const keyId of ids) {
-        const view = await store.keys.get(region, keyId)
-        if (view) yield view
-      }
-      ids = await store.keys.list(region, ids.at(-1), pageMax)
-    }
-  }
 }

@@ -1,16 +1,21 @@
 import type { AuditLog } from '../ports/audit-log.js'
 import type { Clock } from '../ports/clock.js'
 import type { Hsm } from '../ports/hsm.js'
+import type { KeyStores } from '../ports/key-stores.js'
 import type { Log } from '../ports/log.js'
 import type { Store } from '../ports/store.js'
 import type { BackingKeys } from './backing-keys.js'
+import type { CapacityWatch } from './capacity.js'
 import type { Directory } from './directory.js'
 import type { Pages } from './paging.js'
 
 /** What operations work with. Made once, in compose.ts. */
 export interface Services {
   readonly accountId: string
+  /** The store of the roots. Keys are in the one that they name. */
   readonly hsm: Hsm
+  readonly keyStores: KeyStores
+  readonly capacity: CapacityWatch
   readonly store: Store
   readonly directory: Directory
   readonly backingKeys: BackingKeys

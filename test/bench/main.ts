@@ -10,7 +10,9 @@ import { findSoftHsm } from '../../src/adapters/pkcs11/token/softhsm-token.js'
 import type { BaselinePorts } from './baseline-servers.js'
 import type { LoadOrder, LoadResult } from './load.js'
 import type { RawResult } from './raw-seal.js'
-import { report, type Figures } from './report.js'
+import { report, reportSlowDevice, type Figures, type SlowServerResult } from './report.js'
+import { faultToken } from '../support/fault-module/token.js'
+import { slowCallMs, slowDevice, slowLanes } from './slow-device.js'
 import { signedRequest, type Signing } from './sign.js'
 
 /**
@@ -40,8 +42,8 @@ async function bench(): Promise<void> {
   const loader = fork(join(here, 'load.js'))
   children.push(loader)
   const ports = await baselinePorts()
-  const verifying = await operationsOf(await startServer('verifying', true))
-  const trusting = await operationsOf(await startServer('trusting', false))
+  const verifying = await operationsOf(await startServer('verifying', { hsm: { verifySeals: true } }))
+  const trusting = await operationsOf(await startServer('trusting', { hsm: { verifySeals: false, verifyOpens: false } }))
   const softhsm = join(dataDir, 'verifying', 'softhsm')
   const raw = fork(join(here, 'raw-seal.js'), [findSoftHsm(), 'claviger', join(softhsm, 'pin')], {
     env: { ...process.env, SOFTHSM2_CONF: join(softhsm, 'softhsm2.conf') },
@@ -72,6 +74,31 @@ async function bench(): Promise<void> {
     if (round > 0) figures.push(measured)
   }
   report(figures, { rounds, durationMs, connections })
+  // What is not measured any more shall take no time.
+  for (const child of children) child.kill('SIGKILL')
+  reportSlowDevice(await slowDevice(durationMs), await slowServer())
+}
+
+/** A whole server on the same slow device: what clients get, and how long `/livez` takes meanwhile. */
+async function slowServer(): Promise<SlowServerResult> {
+  const { config: { module, tokenLabel, pin, environment }, control } = await faultToken()
+  control.set({ on: 'C_Encrypt', action: 'delay', ms: slowCallMs })
+  const pinFile = pin && 'file' in pin ? pin.file : ''
+  const store = {
+    module, tokenLabel, pinFile, environment, profile: 'softhsm', host: 'process', verifySeals: false, lanes: { count: slowLanes },
+  }
+  const { port, signed } = await operationsOf(await startServer('slow', { hsm: store }))
+  const [loader, prober] = [fork(join(here, 'load.js')), fork(join(here, 'load.js'))]
+  children.push(loader, prober)
+  const requests = signed('Encrypt')
+  // Lanes start one after the other, and each compiles its own code.
+  await ask<LoadResult>(loader, { port, requests, connections, durationMs: 2 * durationMs } satisfies LoadOrder)
+  const livez = ['GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n']
+  const [encrypt, alive] = await Promise.all([
+    ask<LoadResult>(loader, { port, requests, connections, durationMs } satisfies LoadOrder),
+    ask<LoadResult>(prober, { port, requests: livez, connections: 1, durationMs } satisfies LoadOrder),
+  ])
+  return { encrypt, livez: alive }
 }
 
 async function baselinePorts(): Promise<BaselinePorts> {
@@ -82,12 +109,13 @@ async function baselinePorts(): Promise<BaselinePorts> {
 }
 
 /** The real program on an embedded token of its own, signatures and audit on, as a user would run it. */
-async function startServer(name: string, verifySeals: boolean): Promise<Signing> {
+async function startServer(name: string, settings: object): Promise<Signing> {
   const directory = join(dataDir, name)
   mkdirSync(directory)
   const config = join(dataDir, `${name}.yaml`)
-  writeFileSync(config, `hsm: { verifySeals: ${verifySeals} }\n`)
-  const child = spawn(process.execPath, [join(here, '../../src/cli/main.js'), 'server'], {
+  // JSON is YAML, too.
+  writeFileSync(config, JSON.stringify(settings))
+  const child = spawn(process.execPath, [join(here, '../../src/cli/main.js'), 'server', '--unsupervised'], {
     env: { ...process.env, CLAVIGER_DATA_DIR: directory, CLAVIGER_LISTEN: '127.0.0.1:0', CLAVIGER_CONFIG: config },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,5 +1,6 @@
 import type { LoadResult } from './load.js'
 import type { RawResult } from './raw-seal.js'
+import type { SlowDeviceResult } from './slow-device.js'
 
 /** What one round measured. */
 export interface Figures {
@@ -49,6 +50,24 @@ export function report(figures: readonly Figures[], settings: object): void {
     operation('Encrypt, verifySeals off', figures, round => round.encryptTrusting, round => round.raw.sealsPerSecond),
   ]
   process.stdout.write(`${table(rows).join('\n')}\n\n${JSON.stringify({ settings, rows }, null, 2)}\n`)
+}
+
+export interface SlowServerResult { readonly encrypt: LoadResult, readonly livez: LoadResult }
+
+/** The lanes alone, and a whole server on them. */
+export function reportSlowDevice(lanes: SlowDeviceResult, server: SlowServerResult): void {
+  const limit = lanes.lanes / lanes.callMs * 1000
+  const part = (perSecond: number): string => (perSecond / limit).toFixed(2)
+  process.stdout.write([
+    '', `A device of ${lanes.callMs} ms a call, ${lanes.lanes} lanes, so at most ${limit} calls a second:`,
+    `  lanes alone: ${lanes.sealsPerSecond} a second, ${part(lanes.sealsPerSecond)} of it; processors in use: `
+      + `${lanes.allCpu.toFixed(2)} of ${lanes.cpus}, the server's main thread `
+      + `${lanes.mainCpu.toFixed(2)}; event loop p99 ${lanes.eventLoopP99Ms.toFixed(1)} ms`,
+    `  with one lane hung: ${lanes.ratioWithOneHung.toFixed(2)} of that; failures: ${lanes.failures}`,
+    `  Encrypt through the server: ${Math.round(server.encrypt.perSecond)} a second, ${part(server.encrypt.perSecond)} of it, `
+      + `failures: ${server.encrypt.failures}; /livez meanwhile: p50 ${server.livez.p50Us} µs, p99 ${server.livez.p99Us} µs`,
+    '', JSON.stringify({ lanes, server }, null, 2), '',
+  ].join('\n'))
 }
 
 function operation(what: string, figures: readonly Figures[], of: (round: Figures) => LoadResult, hsm: (round: Figures) => number): Row {

@@ -55,6 +55,17 @@ export function keysContract(store: () => Store): void {
     await rejected(store().keys.update(sampleKey(1), [sampleVersion(2, 1)]), TypeError)
   })
 
+  it('counts the keys of each key store that are not destroyed, in all regions', async () => {
+    expect([...await store().keys.countByKeyStore()]).to.deep.equal([])
+    const keys: readonly Partial<Key>[] = [
+      {}, { state: 'PendingDeletion', region: 'us-east-1' }, { keyStore: 'b', state: 'Creating' }, { keyStore: 'c', state: 'Destroyed' },
+    ]
+    for (const [at, of] of keys.entries()) {
+      await store().keys.insert(sampleKey(at, of), sampleVersion(at, 1, { region: of.region ?? region }))
+    }
+    expect([...await store().keys.countByKeyStore()]).to.deep.equal([['b', 1], ['default', 2]])
+  })
+
   it('counts the revision up and answers what it wrote', async () => {
     await store().keys.insert(sampleKey(1), sampleVersion(1, 1))
     const written = await store().keys.update({ ...sampleKey(1), state: 'Disabled' })

@@ -1,4 +1,4 @@
-import { createDecipheriv } from 'node:crypto'
+import { createDecipheriv, createHash, createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import {
@@ -7,7 +7,7 @@ import {
 import type { Suite } from '../../src/domain/material.js'
 import { printSeedOfFailures, seeded, type Seeded } from '../support/seeded.js'
 
-/** Bytes are hex. What can be opened in software says so by the two last members; no HSM ever held such a key. */
+/** Bytes are hex. What can be opened in software says so by the last members; no HSM ever held such a key. */
 interface Vector {
   readonly name: string
   readonly suite: Suite
@@ -20,6 +20,8 @@ interface Vector {
   readonly ciphertext: string
   readonly blob: string
   readonly backingKey?: string
+  /** The second key of cbc-hmac. */
+  readonly macKey?: string
   readonly plaintext?: string
 }
 
@@ -28,6 +30,7 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const bytes = (text: string) => Buffer.from(text, 'hex')
 const headerBytes = 25
 const gcmTagBytes = 16
+const cbcTagBytes = 32
 
 function partsOf({ suite, keyId, version, iv, ciphertext }: Vector): CiphertextBlob {
   return { suite, keyId, version, iv: bytes(iv), ciphertext: bytes(ciphertext) }
@@ -37,6 +40,19 @@ function changed(blob: Uint8Array, at: number, value: number): Uint8Array {
   const copy = Uint8Array.from(blob)
   copy[at] = value
   return copy
+}
+
+function openGcm({ iv, ciphertext }: CiphertextBlob, key: Uint8Array, aad: Uint8Array): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', key, iv).setAAD(aad).setAuthTag(ciphertext.subarray(-gcmTagBytes))
+  return Buffer.concat([decipher.update(ciphertext.subarray(0, -gcmTagBytes)), decipher.final()])
+}
+
+function openCbcHmac({ iv, ciphertext }: CiphertextBlob, key: Uint8Array, macKey: Uint8Array, aad: Uint8Array): Buffer {
+  const [body, tag] = [ciphertext.subarray(0, -cbcTagBytes), ciphertext.subarray(-cbcTagBytes)]
+  const wanted = createHmac('sha256', macKey).update(aad).update(iv).update(createHash('sha256').update(body).digest()).digest()
+  expect(hex(tag)).to.equal(hex(wanted))
+  const decipher = createDecipheriv('aes-256-cbc', key, iv)
+  return Buffer.concat([decipher.update(body), decipher.final()])
 }
 
 /** A blob of each suite. */
@@ -68,12 +84,13 @@ describe('ciphertext blob', () => {
     it('open in software with the backing key that they name', () => {
       const openable = vectors.filter(vector => vector.backingKey !== undefined)
       expect(openable).to.not.be.empty
-      for (const { blob, backingKey = '', plaintext, encryptionContext } of openable) {
+      for (const suite of ['gcm', 'cbc-hmac']) expect(openable.some(vector => vector.suite === suite)).to.equal(true)
+      for (const { blob, backingKey = '', macKey = '', plaintext, encryptionContext } of openable) {
         const decoded = decodeCiphertextBlob(bytes(blob))
         if (!decoded) throw new Error('not a ciphertext')
-        const decipher = createDecipheriv('aes-256-gcm', bytes(backingKey), decoded.iv)
-          .setAAD(additionalData(decoded, encryptionContext)).setAuthTag(decoded.ciphertext.subarray(-gcmTagBytes))
-        const opened = Buffer.concat([decipher.update(decoded.ciphertext.subarray(0, -gcmTagBytes)), decipher.final()])
+        const aad = additionalData(decoded, encryptionContext)
+        const key = bytes(backingKey)
+        const opened = decoded.suite === 'gcm' ? openGcm(decoded, key, aad) : openCbcHmac(decoded, key, bytes(macKey), aad)
         expect(hex(opened)).to.equal(plaintext)
       }
     })
@@ -146,10 +163,23 @@ describe('ciphertext blob', () => {
       for (const blob of samples) {
         for (const at of [0, 1, 2, 3, 4, headerBytes]) {
           for (let value = 0; value < 256; value++) {
-            if (value !== blob[at]) expect(decodeCiphertextBlob(changed(blob, at, value)), `byte ${at} = ${value}`).to.equal(undefined)
+            if (value === blob[at] || isOtherForm(blob, at, value)) continue
+            expect(decodeCiphertextBlob(changed(blob, at, value)), `byte ${at} = ${value}`).to.equal(undefined)
           }
         }
       }
+    })
+
+    // The two forms with 16 bytes of IV differ in the suite alone, which is authenticated.
+    function isOtherForm(blob: Uint8Array, at: number, value: number): boolean {
+      return blob === samples[0] ? at === headerBytes && value === 16 : at === 4 && value === 1
+    }
+
+    it('takes an IV of 12 or 16 bytes with gcm, of 16 with cbc-hmac', () => {
+      const ivBytes = (blob: Uint8Array = bytes(''), length: number) =>
+        decodeCiphertextBlob(changed(blob, headerBytes, length))?.iv.length
+      expect([ivBytes(samples[0], 12), ivBytes(samples[0], 16)]).to.deep.equal([12, 16])
+      expect([ivBytes(samples[1], 12), ivBytes(samples[1], 16)]).to.deep.equal([undefined, 16])
     })
 
     it('refuses version 0, which no key has', () => {
@@ -216,6 +246,6 @@ function randomBlob(random: Seeded): CiphertextBlob {
   const version = 1 + random.below(0xffffffff)
   const uuid = hex(random.bytes(16)).replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-a$4-$5')
   return random.oneIn(2)
-    ? { suite: 'gcm', keyId: uuid, version, iv: random.bytes(12), ciphertext: random.bytes(16 + random.below(4096)) }
+    ? { suite: 'gcm', keyId: uuid, version, iv: random.bytes(random.oneIn(2) ? 12 : 16), ciphertext: random.bytes(16 + random.below(4096)) }
     : { suite: 'cbc-hmac', keyId: uuid, version, iv: random.bytes(16), ciphertext: random.bytes(32 + 16 * (1 + random.below(200))) }
 }

@@ -150,7 +150,7 @@ describe('keys that are due', () => {
       const log = new RecordedLog()
       const broken = replacing(hsm, {
         async createMaterial(material) {
-          if (material.name === backingKey(bad, 2, 'gcm').name) throw new HsmError('capacity', 'full')
+          if (material.name === backingKey(bad, 2, 'gcm').name) throw new HsmError('busy', 'overloaded')
           return hsm.createMaterial(material)
         },
       })

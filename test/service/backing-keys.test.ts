@@ -261,7 +261,7 @@ describe('backing keys', () => {
     it('does nothing to a key that is not there', async () => {
       const services = newServices()
       const key = await newKey(services)
-      const draft = services.backingKeys.draft({ region: 'us-east-1', keyId: key.key.keyId }, 1)
+      const draft = services.backingKeys.draft({ ...key.key, region: 'us-east-1' }, 1)
       await services.backingKeys.undo(draft)
       expect(await hsm.find(materialOf(key, 1))).to.not.equal(undefined)
     })

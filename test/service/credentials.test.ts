@@ -84,6 +84,16 @@ describe('access keys', () => {
     const keys = new AccessKeys(store, onEveryCall(hsm, method => void calls.push(method)))
     const first = await keys.lookup(accessKeyId)
     expect(await keys.lookup(accessKeyId)).to.equal(first)
+    expect(calls.filter(call => call !== 'find')).to.deep.equal(['open'])
+  })
+
+  it('look for their root once', async () => {
+    const accessKeyIds = [(await stored()).accessKey.accessKeyId, (await stored()).accessKey.accessKeyId]
+    const calls: string[] = []
+    const keys = new AccessKeys(store, onEveryCall(hsm, method => void calls.push(method)))
+    await keys.lookup(accessKeyIds[0] ?? '')
+    calls.length = 0
+    await keys.lookup(accessKeyIds[1] ?? '')
     expect(calls).to.deep.equal(['open'])
   })
 

@@ -3,16 +3,17 @@ import { expect } from 'chai'
 import { openHsm } from '../../src/adapters/pkcs11/hsm.js'
 import { openSqlite } from '../../src/adapters/sql/sqlite.js'
 import { backingKey, rootMaterial, type RootName } from '../../src/domain/material.js'
-import type { Hsm } from '../../src/ports/hsm.js'
+import { HsmError, type Hsm } from '../../src/ports/hsm.js'
 import type { Installation, Store } from '../../src/ports/store.js'
 import { AccessKeys } from '../../src/service/credentials.js'
 import { InstallationError, installation, type Administrator, type FirstStartOptions } from '../../src/service/first-start.js'
 import { firstRoots, makeMissingRoots, rowAuthenticator } from '../../src/service/roots.js'
 import { MovedClock } from '../support/clock.js'
-import { Interruption } from '../support/interruption.js'
+import { Interruption, replacing } from '../support/interruption.js'
 import { RecordedLog } from '../support/recorded.js'
 import { rejected } from '../support/refusal.js'
 import { removeDirectory, temporaryDirectory } from '../support/server.js'
+import { keyStoresOf } from '../support/services.js'
 import { freshToken } from '../support/softhsm.js'
 
 const rootNames: readonly RootName[] = ['seal', 'mac', 'audit']
@@ -46,7 +47,8 @@ describe('first start', () => {
 
   function start(options: Partial<FirstStartOptions> = {}): Promise<Installation> {
     return installation({
-      hsm, store, clock: new MovedClock(), accountId: undefined, handOver: administrator => void handedOver.push(administrator), ...options,
+      keyStores: keyStoresOf({ default: hsm }), store, clock: new MovedClock(), accountId: undefined,
+      handOver: administrator => void handedOver.push(administrator), ...options,
     })
   }
 
@@ -106,7 +108,7 @@ describe('first start', () => {
       const interruption = new Interruption(steps)
       const file = interruption.over({ handOver: async () => {} }, 'file')
       await start({
-        hsm: interruption.over(hsm, 'hsm'),
+        keyStores: keyStoresOf({ default: interruption.over(hsm, 'hsm') }),
         store: {
           ...store,
           credentials: interruption.over(store.credentials, 'credentials'), instance: interruption.over(store.instance, 'instance'),
@@ -124,6 +126,32 @@ describe('first start', () => {
       await clear()
       await empty()
     }
+  })
+
+  describe('of a server with another key store', () => {
+    const beside = (other: Hsm) => ({ keyStores: keyStoresOf({ default: hsm, other }) })
+    const holding = (label: string): Hsm => replacing(hsm, { list: async () => [{ label, objectClass: 'secret' as const }] })
+    const away = (): Hsm => replacing(hsm, { list: async () => Promise.reject(new HsmError('lost', 'gone')) })
+
+    it('is refused when that one holds keys of an installation that the database does not know', async () => {
+      const { name } = backingKey('3b1c8a52-7d55-4f3e-9d3e-0f6f6f1a2b3c', 1, 'gcm')
+      expect((await rejected(start(beside(holding(name))), InstallationError)).message).to.contain('key store other holds keys')
+      expect(await hsm.list()).to.deep.equal([])
+    })
+
+    it('does not need it, nor minds what others keep in it', async () => {
+      await expectComplete(await start(beside(away())))
+      await clear()
+      await empty()
+      await expectComplete(await start(beside(holding('of somebody else'))))
+    })
+
+    it('needs it when the roots say that there was an installation: it may hold keys', async () => {
+      await makeMissingRoots(hsm, firstRoots)
+      expect((await rejected(start(beside(away())), InstallationError)).message).to.contain('key store other cannot be asked')
+      expect(handedOver).to.deep.equal([])
+      await expectComplete(await start(beside(holding(''))))
+    })
   })
 
   it('cannot change the account id later', async () => {

@@ -110,7 +110,7 @@ describe('reconciler', () => {
   /** What a rotation leaves that was killed between its object and its last write. */
   async function halfMade(keyId: string, of: Partial<KeyVersion> = {}): Promise<KeyVersion> {
     const view = await storedKey(opened.store, keyId)
-    const draft = { ...newServices().backingKeys.draft({ region, keyId }, Math.max(...view.versions.keys()) + 1), ...of }
+    const draft = { ...newServices().backingKeys.draft(view.key, Math.max(...view.versions.keys()) + 1), ...of }
     await opened.store.keys.update(view.key, [draft])
     await hsm.createMaterial(backingKey(keyId, draft.version, draft.suite))
     return draft
@@ -188,10 +188,10 @@ describe('reconciler', () => {
       const { key } = await newKey(services)
       const orphans = [backingKey(key.keyId, 2, 'gcm'), backingKey(keyIdOfBytes(await hsm.random(16)), 1, 'gcm')]
       for (const material of orphans) await hsm.createMaterial(material)
-      const reported = await reportOrphans(services)
+      const reported = await reportOrphans(services, 'default')
       expect(reported).to.include.members(orphans.map(({ name }) => name))
       expect(reported).to.not.include(backingKey(key.keyId, 1, 'gcm').name)
-      expect(log.entries.find(({ level }) => level === 'warn')?.fields).to.deep.equal({ objects: reported })
+      expect(log.entries.find(({ level }) => level === 'warn')?.fields).to.deep.equal({ keyStore: 'default', objects: reported })
       await reconcile(services, 'next', true)
       for (const material of orphans) {
         expect(await hsm.find(material)).to.not.equal(undefined)
@@ -203,7 +203,7 @@ describe('reconciler', () => {
       const listed = replacing(hsm, {
         list: async () => ['cvg-root-seal-1', 'somebody else\'s', ''].map(label => ({ label, objectClass: 'secret' as const })),
       })
-      expect(await reportOrphans(newServices({ hsm: listed }))).to.deep.equal([])
+      expect(await reportOrphans(newServices({ hsm: listed }), 'default')).to.deep.equal([])
     })
   })
 })

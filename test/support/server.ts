@@ -63,6 +63,8 @@ export interface ServerOptions {
 export interface SpawnOptions extends ServerOptions {
   /** Environment beside the data directory and the listener, which it may replace. */
   readonly environment?: Readonly<Record<string, string>>
+  /** File descriptors of this process that the program finds as its own 3, 4 and so on. */
+  readonly descriptors?: readonly number[]
 }
 
 /** The program as it is run by `npx claviger`, compiled beside this file. */
@@ -121,7 +123,7 @@ export async function startServer(options: ServerOptions & { readonly clock?: Cl
 /** The real program as a child process, listening. Rejects with its output when it does not come up. */
 export async function spawnServer(options: SpawnOptions = {}): Promise<SpawnedServer> {
   const dataDir = options.dataDir ?? temporaryDirectory()
-  const { child, exited, output } = spawnProgram(['server'], { ...options, dataDir })
+  const { child, exited, output } = spawnProgram(['server', '--unsupervised'], { ...options, dataDir })
   const ended = exited.then(({ code, signal }) => {
     throw new Error(`the server ended with ${code ?? signal} instead of listening:\n${output()}`)
   })
@@ -149,8 +151,8 @@ export interface RunningProgram {
 export function spawnProgram(programArguments: readonly string[], options: SpawnOptions & { readonly dataDir: string }): RunningProgram {
   const child = spawn(process.execPath, [program, ...programArguments], {
     env: { PATH: process.env.PATH, ...environmentOf(options.dataDir, options.settings ?? {}), ...options.environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+    stdio: ['ignore', 'pipe', 'pipe', ...options.descriptors ?? []],
+  }) as ChildProcessByStdio<null, Readable, Readable>
   children.add(child)
   const parts: { readonly stream: Readable, readonly text: string }[] = []
   const written = (by?: Readable) => parts.filter(({ stream }) => by === undefined || by === stream).map(({ text }) => text).join('')

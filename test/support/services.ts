@@ -9,9 +9,11 @@ import { checkState, type UsableKey } from '../../src/domain/key-state.js'
 import type { KeyView } from '../../src/domain/key.js'
 import type { AuditLog } from '../../src/ports/audit-log.js'
 import type { Clock } from '../../src/ports/clock.js'
-import type { Hsm } from '../../src/ports/hsm.js'
+import { HsmError, type Hsm } from '../../src/ports/hsm.js'
+import type { KeyStores } from '../../src/ports/key-stores.js'
 import type { Store } from '../../src/ports/store.js'
 import { BackingKeys } from '../../src/service/backing-keys.js'
+import { CapacityWatch } from '../../src/service/capacity.js'
 import { Directory } from '../../src/service/directory.js'
 import type { Operation } from '../../src/service/operation.js'
 import { operations } from '../../src/service/operations.js'
@@ -70,8 +72,27 @@ export async function openTestStore(hsm: Hsm): Promise<TestStore> {
   }
 }
 
+/** Key stores by name; the first holds the roots. */
+export function keyStoresOf(stores: Readonly<Record<string, Hsm>>, forNewKeys = 'default'): KeyStores {
+  const names = Object.keys(stores)
+  function get(name: string): Hsm {
+    const hsm = stores[name]
+    if (!hsm) throw new HsmError('lost', `there is no key store ${name}`)
+    return hsm
+  }
+  return {
+    get roots() { return get(names[0] ?? '') },
+    forNewKeys, names, get,
+    async close() {
+      for (const name of names) await get(name).close()
+    },
+  }
+}
+
 export interface ServicesOptions {
+  /** The one key store, unless `keyStores` has several. */
   readonly hsm: Hsm
+  readonly keyStores?: KeyStores
   readonly store: Store
   readonly clock?: Clock
   readonly audit?: AuditLog
@@ -83,17 +104,19 @@ export interface ServicesOptions {
 
 /** Wired as in compose.ts. */
 export function servicesOver({
-  hsm, store, clock = new MovedClock(), audit = new RecordedAudit(), log = new RecordedLog(), owner = randomUUID(),
-  sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25,
+  hsm, store, keyStores = keyStoresOf({ default: hsm }), clock = new MovedClock(), audit = new RecordedAudit(), log = new RecordedLog(),
+  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25,
 }: ServicesOptions): Services {
   const directory = new Directory(store)
   return {
-    accountId, hsm, store, directory, audit, clock, log,
+    accountId, keyStores, store, directory, audit, clock, log,
+    hsm: keyStores.roots,
+    capacity: new CapacityWatch(keyStores, log),
     backingKeys: new BackingKeys({
-      hsm, store, directory, clock, log, owner, sealsPerVersionMax,
+      keyStores, store, directory, clock, log, owner, sealsPerVersionMax,
       onSpentRotation: view => recordRotation(view, 'budget', { audit, clock }),
     }),
-    pages: new Pages(hsm, firstRoots.mac),
+    pages: new Pages(keyStores.roots, firstRoots.mac),
     limits: { onDemandRotationsMax, sealsPerVersionMax },
   }
 }

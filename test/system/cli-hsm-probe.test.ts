@@ -27,6 +27,7 @@ describe('claviger hsm probe', function suiteOfProbe() {
   interface Report {
     readonly library: { readonly path: string, readonly cryptoki: string }
     readonly slots: readonly { readonly token: Token | null }[]
+    readonly check: { readonly profile: string, readonly facts: readonly { readonly outcome: string }[] } | null
     readonly selfTest: { readonly token: string, readonly steps: readonly { readonly name: string, readonly outcome: string }[] } | null
   }
   interface Token {
@@ -56,7 +57,9 @@ describe('claviger hsm probe', function suiteOfProbe() {
       const environment = title === 'a token and a PIN file' ? softHsm : {}
       const { code, stdout, output } = await claviger(['hsm', 'probe', ...line(), '--json'], dataDir(), environment)
       expect(code, output).to.equal(0)
-      const { selfTest } = JSON.parse(stdout) as Report
+      const { selfTest, check } = JSON.parse(stdout) as Report
+      expect(check?.profile).to.equal('softhsm')
+      expect(check?.facts.filter(({ outcome }) => outcome === 'differs')).to.deep.equal([])
       expect(selfTest?.token).to.equal('claviger')
       expect(selfTest?.steps).to.have.length.above(3)
       expect(selfTest?.steps.filter(({ outcome }) => outcome === 'failed')).to.deep.equal([])
@@ -75,7 +78,22 @@ describe('claviger hsm probe', function suiteOfProbe() {
   it('prints lines for a reader without --json', async () => {
     const { code, stdout } = await claviger(['hsm', 'probe'], server.dataDir)
     expect(code).to.equal(0)
-    expect(stdout).to.match(/token "claviger"[^]*CKM_AES_GCM[^]*self-test of "claviger"[^]*µs/)
+    expect(stdout).to.match(/token "claviger"[^]*oaep +device +raw[^]*CKM_AES_GCM/)
+    expect(stdout).to.match(/"softhsm" against "claviger"[^]*self-test of "claviger"[^]*µs/)
+  })
+
+  it('has exit code 1 and a proposal when the profile is wrong', async () => {
+    const line = ['hsm', 'probe', '--module', module, '--token', 'claviger', '--pin-file', pinFile, '--profile', 'nss']
+    const { code, stdout } = await claviger(line, undefined, softHsm)
+    expect(code).to.equal(1)
+    expect(stdout).to.match(/^ {2}oaep +differs +raw$/m)
+    expect(stdout).to.match(/a profile after what the device itself shows:\n\{\n {2}"name": "nss"/)
+  })
+
+  it('refuses a profile that there is not, with exit code 2', async () => {
+    const { code, stderr } = await claviger(['hsm', 'probe', '--module', module, '--profile', 'nope'], undefined, softHsm)
+    expect(code).to.equal(2)
+    expect(stderr).to.match(/^claviger: there is no HSM profile named nope; there are: softhsm, cloudhsm, /)
   })
 
   it('of an installation that is not there makes none', async () => {
@@ -92,7 +110,8 @@ describe('claviger hsm probe', function suiteOfProbe() {
     expect((await claviger(['hsm', 'probe', '--module', '/etc/hostname'])).code).to.equal(2)
   })
 
-  for (const line of [['--token', 'a'], ['--pin-file', '/a'], ['--module', module, '--config', '/a']]) {
+  for (const line of [['--token', 'a'], ['--pin-file', '/a'], ['--module', module, '--config', '/a'], ['--module', module, '--store', 'a'],
+    ['--profile', 'softhsm']]) {
     it(`refuses ${line.join(' ')} as it stands, with exit code 2`, async () => {
       const { code, stdout, stderr } = await claviger(['hsm', 'probe', ...line])
       expect([code, stdout]).to.deep.equal([2, ''])
@@ -116,4 +135,44 @@ describe('claviger hsm probe', function suiteOfProbe() {
     writeFileSync(file, JSON.stringify({ hsm: { module, tokenLabel: 'claviger', pinFile, environment: softHsm } }))
     return file
   }
+})
+
+describe('claviger hsm selftest', function suiteOfSelfTest() {
+  this.timeout(waitMs)
+  let server: SpawnedServer
+
+  before(async () => { server = await spawnServer() })
+  after(async () => {
+    await server.kill()
+    removeDirectory(server.dataDir)
+  })
+
+  const names = [
+    'random bytes', 'AES-256 key', 'AES-GCM round trip, 32 bytes', 'AES-GCM round trip, 4096 bytes', 'AES-GCM round trip, empty plaintext',
+    'AES-GCM refuses a changed tag', 'HMAC-SHA-256', 'ECDSA P-256 key pair', 'ECDSA P-256', 'RSA-OAEP with SHA-256, raw',
+    'token object made, found and destroyed',
+  ]
+
+  it('times every mechanism that the profile relies on', async () => {
+    interface Step { readonly name: string, readonly outcome: string, readonly microseconds: number }
+    const report = await json(['hsm', 'selftest'], server.dataDir) as { token: string, profile: string, steps: readonly Step[] }
+    expect([report.token, report.profile]).to.deep.equal(['claviger', 'softhsm'])
+    expect(report.steps.map(({ name }) => name)).to.deep.equal(names)
+    for (const { name, outcome, microseconds } of report.steps) expect([outcome, microseconds > 0], name).to.deep.equal(['ok', true])
+  })
+
+  it('prints a table without --json', async () => {
+    const { code, stdout } = await claviger(['hsm', 'selftest'], server.dataDir)
+    expect(code).to.equal(0)
+    expect(stdout).to.match(/^self-test of "claviger" by profile "softhsm":\n {2}random bytes +ok +[0-9]+ µs\n/)
+  })
+
+  it('needs a PIN', async () => {
+    const { code, stderr } = await claviger(['hsm', 'selftest', '--module', findSoftHsm()])
+    expect([code, stderr]).to.deep.equal([2, 'claviger: a self-test needs a PIN: give --pin-file\n'])
+  })
+
+  it('refuses a key store that is not configured', async () => {
+    expect((await claviger(['hsm', 'selftest', '--store', 'nope'], server.dataDir)).code).to.equal(2)
+  })
 })

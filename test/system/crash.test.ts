@@ -131,7 +131,7 @@ async function newObject(dataDir: string, afterMs: number): Promise<void> {
 
 /** A start that is killed after it has logged in to the HSM: while it takes back what the crash before has left. */
 async function dieWhileRecovering(dataDir: string, afterMs: number): Promise<void> {
-  const { child, exited, output } = spawnProgram(['server'], { dataDir, settings })
+  const { child, exited, output } = spawnProgram(['server', '--unsupervised'], { dataDir, settings })
   child.stdout.on('data', () => {
     if (output().includes('logged in to the HSM')) setTimeout(() => child.kill('SIGKILL'), afterMs)
   })
@@ -140,7 +140,7 @@ async function dieWhileRecovering(dataDir: string, afterMs: number): Promise<voi
 
 /** A start that is killed a moment after it has made a file, or has found it. */
 async function dieInFirstStart(dataDir: string, file: string, moment: () => Promise<void>): Promise<void> {
-  const { child, exited } = spawnProgram(['server'], { dataDir })
+  const { child, exited } = spawnProgram(['server', '--unsupervised'], { dataDir })
   while (!existsSync(join(dataDir, file)) && child.exitCode === null) await pause(1)
   await moment()
   child.kill('SIGKILL')

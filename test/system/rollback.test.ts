@@ -30,7 +30,7 @@ describe('a database that was put back to an earlier state', () => {
     copyDatabase(backup, dataDir)
     expect(existsSync(join(dataDir, 'claviger.db'))).to.equal(true)
 
-    const refused = await spawnProgram(['server'], { dataDir }).exited
+    const refused = await spawnProgram(['server', '--unsupervised'], { dataDir }).exited
     expect([refused.code, refused.stderr]).to.deep.include(1)
     expect(refused.stderr).to.contain('CLAVIGER_ACCEPT_ROLLBACK')
 

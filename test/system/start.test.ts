@@ -176,7 +176,7 @@ describe('a start that cannot be', function suiteOfRefusedStart() {
   ]
   for (const { title, environment, dataDir = temporaryDirectory, code, said } of refused) {
     it(`is refused ${title}`, async () => {
-      const exit = await spawnProgram(['server'], { dataDir: dataDir(), environment: environment() }).exited
+      const exit = await spawnProgram(['server', '--unsupervised'], { dataDir: dataDir(), environment: environment() }).exited
       expect(exit.stderr).to.match(said)
       expect(exit.stderr).not.to.match(/^\s+at /m)
       expect(exit.code).to.equal(code)
@@ -190,7 +190,7 @@ describe('a start that cannot be', function suiteOfRefusedStart() {
   it('is refused with another account id than the first start had', async () => {
     const dataDir = temporaryDirectory()
     await (await spawnServer({ dataDir, environment: { CLAVIGER_ACCOUNT_ID: '111122223333' } })).kill('SIGTERM')
-    const exit = await spawnProgram(['server'], { dataDir, environment: { CLAVIGER_ACCOUNT_ID: '444455556666' } }).exited
+    const exit = await spawnProgram(['server', '--unsupervised'], { dataDir, environment: { CLAVIGER_ACCOUNT_ID: '444455556666' } }).exited
     expect([exit.code, exit.stderr]).to.deep.equal(
       [1, 'claviger: the account id was fixed as 111122223333 at first start and cannot become 444455556666\n'],
     )
@@ -202,7 +202,7 @@ describe('a start that cannot be', function suiteOfRefusedStart() {
     for (const dataDir of [mine, theirs]) await (await spawnServer({ dataDir })).kill('SIGTERM')
     removeDirectory(join(mine, 'softhsm'))
     execFileSync('cp', ['-r', join(theirs, 'softhsm'), mine])
-    const exit = await spawnProgram(['server'], { dataDir: mine }).exited
+    const exit = await spawnProgram(['server', '--unsupervised'], { dataDir: mine }).exited
     expect(exit.code).to.equal(1)
     expect(exit.stderr).to.match(/not the token that the database was made with/)
     for (const dataDir of [mine, theirs]) removeDirectory(dataDir)
@@ -251,7 +251,7 @@ describe('a first start that is killed', function suiteOfKilledStart() {
   for (const [title, isReached] of Object.entries(moments)) {
     it(`${title} is made up for by the next`, async () => {
       const dataDir = temporaryDirectory()
-      const killed = spawnProgram(['server'], { dataDir })
+      const killed = spawnProgram(['server', '--unsupervised'], { dataDir })
       const watch = setInterval(() => { if (isReached(dataDir)) killed.child.kill('SIGKILL') }, 1)
       const { signal, output } = await killed.exited
       clearInterval(watch)

@@ -32,7 +32,7 @@ describe('a stop', function suiteOfStop() {
     agent.destroy()
 
     expect([exit.code, exit.signal]).to.deep.equal([0, null])
-    expect(exit.stdout).to.match(/"message":"stopping","signal":"SIGTERM"[^]*"message":"stopped"/)
+    expect(exit.stdout).to.match(/"message":"stopping","why":"SIGTERM"[^]*"message":"stopped"/)
     expect(broken).to.deep.equal([])
     // Whatever was done was recorded first, so a record without an answer would be a request that was cut off.
     const recorded = auditEvents(server.dataDir).flatMap(({ eventName, requestID }) => eventName === 'GenerateDataKey' ? [requestID] : [])

@@ -1,4 +1,5 @@
 import type { Profile, Host } from './profiles/profile.js'
+import type { PinStamp } from './token/pin.js'
 
 /** One token and how to work with it. Plain values: it travels to lane processes as JSON. */
 export interface Pkcs11Config {
@@ -22,6 +23,8 @@ export interface Pkcs11Config {
   readonly durableDirectory?: string
   /** Open every seal once in the HSM and compare, before it is given out. */
   readonly verifySeals: boolean
+  /** Ask twice for what is opened and for MACs, and have signatures verified, before any of it is given out; true if not given. */
+  readonly verifyOpens?: boolean
   /** Lower than the profile's, or in its place where it has none. */
   readonly objectsMax?: number
   readonly lanes?: Partial<LaneConfig>
@@ -37,8 +40,8 @@ export type PinSource =
   | { readonly descriptor: number }
   /** A file in $CREDENTIALS_DIRECTORY (systemd.exec, LoadCredential). */
   | { readonly credential: string }
-  /** As a lane gets it. Never in a configuration file. */
-  | { readonly pin: string }
+  /** As a lane gets it, with the stamp of the file that it was read from. Never in a configuration file. */
+  | { readonly pin: string, readonly stamp?: PinStamp | undefined }
 
 /** Of host `process`; what is not given comes from the profile or from the defaults of lanes/limits.ts. */
 export interface LaneConfig {

@@ -17,6 +17,14 @@ export async function listKeyIds(
   return rows.map(row => row.key_id)
 }
 
+export async function countKeysByStore(db: Kysely<Tables>): Promise<ReadonlyMap<string, number>> {
+  const rows = await db.selectFrom('keys').select(({ fn }) => ['key_store', fn.countAll<number | bigint | string>().as('keys')])
+    .where('state', '!=', 'Destroyed')
+    .groupBy('key_store').orderBy('key_store')
+    .execute()
+  return new Map(rows.map(row => [row.key_store, Number(row.keys)]))
+}
+
 export async function keysDueForRotation(db: Kysely<Tables>, now: number, limit: number): Promise<readonly KeyName[]> {
   return names(await db.selectFrom('keys').select(['region', 'key_id'])
     .where('state', '=', 'Enabled').where('next_rotation', '<=', now)

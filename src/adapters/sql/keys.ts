@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { Key, KeyVersion, KeyView } from '../../domain/key.js'
 import { IntegrityError, StaleWriteError, type KeyName, type Keys } from '../../ports/keys.js'
-import { keysDueForDeletion, keysDueForRotation, listKeyIds, unsettledKeys, visibleStates } from './key-queries.js'
+import { countKeysByStore, keysDueForDeletion, keysDueForRotation, listKeyIds, unsettledKeys, visibleStates } from './key-queries.js'
 import { keyColumns, keyOf, newSealBudget, versionColumns, versionOf } from './key-rows.js'
 import type { AuthenticatedRows } from './rows.js'
 import type { KeyRow, KeyVersionRow, SealBudgetRow, Tables } from './schema.js'
@@ -80,6 +80,10 @@ export class SqlKeys implements Keys {
 
   list(region: string, after: string | undefined, limit: number): Promise<readonly string[]> {
     return listKeyIds(this.#db, region, after, limit)
+  }
+
+  async countByKeyStore(): Promise<ReadonlyMap<string, number>> {
+    return countKeysByStore(this.#db)
   }
 
   async regions(): Promise<readonly string[]> {

@@ -1,10 +1,13 @@
-import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, randomBytes, randomFillSync } from 'node:crypto'
 import { expect } from 'chai'
 import pkcs11 from 'pkcs11js'
 import { decodeAttribute, shown, template, ulongs } from '../../../src/adapters/pkcs11/driver/attributes.js'
-import { failureText, hsmError, reactionTo, returnValueOf } from '../../../src/adapters/pkcs11/driver/errors.js'
+import { ciphertextInvalidCodes, failureText, hsmError, reactionTo, returnValueOf } from '../../../src/adapters/pkcs11/driver/errors.js'
 import { firstFault, objectPlans } from '../../../src/adapters/pkcs11/driver/evidence.js'
+import { mechanismsOf } from '../../../src/adapters/pkcs11/driver/mechanisms.js'
+import { busyPausesMs, Patience } from '../../../src/adapters/pkcs11/driver/patience.js'
 import { chooseProfile, matchProfile } from '../../../src/adapters/pkcs11/profiles/choose.js'
+import type { ObjectRole, Profile } from '../../../src/adapters/pkcs11/profiles/profile.js'
 import { softhsm } from '../../../src/adapters/pkcs11/profiles/softhsm.js'
 import { RandomPool } from '../../../src/adapters/pkcs11/driver/random-pool.js'
 import { p256PublicKeyInfo } from '../../../src/adapters/pkcs11/driver/spki.js'
@@ -31,31 +34,73 @@ describe('reactionTo', () => {
 
   it('never repeats a refused PIN', () => {
     for (const code of [pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_LOCKED, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LEN_RANGE]) {
-      expect(reaction(code)).to.deep.equal({ kind: 'login', remedy: 'nothing', repeat: false })
+      expect(reaction(code)).to.deep.equal({ kind: 'login', remedy: 'nothing' })
     }
   })
 
-  it('renews what is stale and repeats once', () => {
-    expect(reaction(pkcs11.CKR_SESSION_HANDLE_INVALID)).to.deep.equal({ kind: 'lost', remedy: 'new-session', repeat: true })
-    expect(reaction(pkcs11.CKR_OPERATION_ACTIVE)).to.deep.equal({ kind: 'lost', remedy: 'new-session', repeat: true })
-    expect(reaction(pkcs11.CKR_KEY_HANDLE_INVALID)).to.deep.equal({ kind: 'missing', remedy: 'look-up', repeat: true })
+  it('recovers what is lost, and looks up what is stale', () => {
+    const lost = [
+      pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_USER_NOT_LOGGED_IN, pkcs11.CKR_OPERATION_ACTIVE,
+      pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_TOKEN_NOT_PRESENT, pkcs11.CKR_SLOT_ID_INVALID, pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED,
+      pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_FUNCTION_FAILED, pkcs11.CKR_GENERAL_ERROR, 0x80000384,
+    ]
+    for (const code of lost) expect(reaction(code)).to.deep.equal({ kind: 'lost', remedy: 'recover' })
+    for (const code of [pkcs11.CKR_KEY_HANDLE_INVALID, pkcs11.CKR_OBJECT_HANDLE_INVALID]) {
+      expect(reaction(code)).to.deep.equal({ kind: 'lost', remedy: 'look-up' })
+    }
   })
 
   it('calls wrong use a fault of configuration, for good', () => {
     for (const code of [pkcs11.CKR_MECHANISM_INVALID, pkcs11.CKR_TEMPLATE_INCONSISTENT, pkcs11.CKR_BUFFER_TOO_SMALL]) {
-      expect(reaction(code)).to.include({ kind: 'configuration', repeat: false })
+      expect(reaction(code)).to.deep.equal({ kind: 'configuration', remedy: 'new-session' })
     }
-    expect(reactionTo(new TypeError('an argument'), softhsm)).to.include({ kind: 'configuration', repeat: false })
+    expect(reactionTo(new TypeError('an argument'), softhsm).kind).to.equal('configuration')
+  })
+
+  it('does not try again what the token has no room or no memory for', () => {
+    expect(reaction(pkcs11.CKR_DEVICE_MEMORY)).to.deep.equal({ kind: 'busy', remedy: 'new-session' })
+    expect(reaction(pkcs11.CKR_HOST_MEMORY)).to.deep.equal({ kind: 'busy', remedy: 'new-session' })
+    expect(reaction(pkcs11.CKR_SESSION_COUNT)).to.deep.equal({ kind: 'busy', remedy: 'nothing' })
   })
 
   it('believes that a code it does not know may pass', () => {
-    expect(reaction(0x80000123)).to.deep.equal({ kind: 'lost', remedy: 'new-session', repeat: true })
+    expect(reaction(0x80000123)).to.deep.equal({ kind: 'lost', remedy: 'recover' })
   })
 
   it('lets the profile say which codes mean busy or lost', () => {
-    const profile = { ...softhsm, returnValues: { ...softhsm.returnValues, busy: [6], lost: [0x30] } }
-    expect(reactionTo(new Error('CKR_X:6'), profile).kind).to.equal('busy')
-    expect(reactionTo(new Error('CKR_X:48'), profile)).to.include({ kind: 'lost', repeat: false })
+    const profile = { ...softhsm, returnValues: { ...softhsm.returnValues, busy: [6], lost: [0x70] } }
+    expect(reactionTo(new Error('CKR_X:6'), profile)).to.deep.equal({ kind: 'busy', remedy: 'wait' })
+    expect(reactionTo(new Error('CKR_X:112'), profile)).to.deep.equal({ kind: 'lost', remedy: 'recover' })
+  })
+})
+
+describe('ciphertextInvalidCodes', () => {
+  const codes = (changed: Partial<Profile['returnValues']>) =>
+    ciphertextInvalidCodes({ ...softhsm, returnValues: { ...softhsm.returnValues, ...changed } })
+
+  it('has all that the standard has, whatever the profile forgot or thinks is lost', () => {
+    for (const code of [pkcs11.CKR_ENCRYPTED_DATA_INVALID, pkcs11.CKR_ENCRYPTED_DATA_LEN_RANGE, pkcs11.CKR_DATA_LEN_RANGE, 0x42]) {
+      expect(codes({ ciphertextInvalid: [], lost: [code] }).has(code)).to.equal(true)
+    }
+  })
+
+  it('has what the profile adds, but nothing that may also mean something else', () => {
+    expect(codes({ ciphertextInvalid: [6] }).has(6)).to.equal(true)
+    const left = codes({ ciphertextInvalid: [6], ambiguous: [6, 0x40], busy: [0x41] })
+    for (const code of [6, 0x40, 0x41]) expect(left.has(code)).to.equal(false)
+  })
+})
+
+describe('Patience', () => {
+  it('pauses a few times, 50 ms in all, takes every step once, and looks up once', () => {
+    const patience = new Patience(softhsm)
+    const started = performance.now()
+    const waits = Array.from({ length: 10 }, () => patience.wait()).filter(Boolean)
+    expect(waits).to.have.length(4)
+    expect(performance.now() - started).to.be.at.least(49)
+    expect(busyPausesMs.reduce((sum, each) => sum + each)).to.be.at.most(50)
+    expect([1, 2, 3, 4, 5].map(() => patience.nextStep())).to.deep.equal([...softhsm.recover, undefined])
+    expect([patience.mayLookUp(), patience.mayLookUp()]).to.deep.equal([true, false])
   })
 })
 
@@ -125,6 +170,33 @@ describe('RandomPool', () => {
   })
 })
 
+describe('RandomPool and a generator that does not work', () => {
+  const chunkBytes = 64
+  const takes = (fetch: (target: Buffer) => void) => {
+    const pool = new RandomPool(chunkBytes, fetch)
+    return () => pool.fill(Buffer.alloc(chunkBytes))
+  }
+
+  it('hands out nothing that was not written, all or in part', () => {
+    expect(takes(() => undefined)).to.throw(HsmError, 'random bytes')
+    expect(takes(target => { randomFillSync(target, 0, chunkBytes - 16) })).to.throw(HsmError, 'random bytes')
+    const [first, later] = [randomBytes(chunkBytes), Buffer.alloc(0)]
+    const answers = [first, later]
+    const take = takes(target => { answers.shift()?.copy(target) })
+    take()
+    expect(take).to.throw(HsmError, 'random bytes')
+  })
+
+  it('hands out nothing twice', () => {
+    const same = randomBytes(chunkBytes)
+    const take = takes(target => { same.copy(target) })
+    take()
+    expect(take).to.throw(HsmError, 'random bytes')
+    randomFillSync(same)
+    take()
+  })
+})
+
 describe('p256PublicKeyInfo', () => {
   const spki = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'der', type: 'spki' })
   const point = spki.subarray(-65)
@@ -163,21 +235,63 @@ describe('attributes', () => {
 })
 
 describe('object plans', () => {
+  const usages: Readonly<Record<ObjectRole, readonly string[]>> = {
+    secret: ['encrypt', 'decrypt', 'sign', 'verify', 'wrap', 'unwrap', 'derive'],
+    mac: ['encrypt', 'decrypt', 'sign', 'verify', 'wrap', 'unwrap', 'derive'],
+    private: ['decrypt', 'sign', 'sign_recover', 'unwrap', 'derive'],
+    public: ['encrypt', 'verify', 'verify_recover', 'wrap', 'derive'],
+  }
+  const twofold = newMaterial({ suite: 'cbc-hmac' })
+
   it('say every usage of every object', () => {
-    for (const material of [newMaterial(), rootMaterial('mac', 1), rootMaterial('audit', 1)]) {
+    for (const material of [newMaterial(), twofold, rootMaterial('mac', 1), rootMaterial('audit', 1)]) {
       for (const { role, wanted } of objectPlans(material, softhsm)) {
-        const usages = role === 'secret' ? ['encrypt', 'decrypt', 'sign', 'verify', 'wrap', 'unwrap', 'derive']
-          : role === 'private' ? ['decrypt', 'sign', 'sign_recover', 'unwrap', 'derive']
-            : ['encrypt', 'verify', 'verify_recover', 'wrap', 'derive']
-        for (const usage of usages) expect(wanted).to.have.property(usage).that.is.a('boolean')
+        for (const usage of usages[role]) expect(wanted).to.have.property(usage).that.is.a('boolean')
       }
     }
   })
 
-  it('leave out an id that the token cannot hold', () => {
+  it('never let one object encrypt and authenticate, wrap or derive', () => {
+    for (const material of [newMaterial(), twofold, rootMaterial('mac', 1)]) {
+      for (const { wanted } of objectPlans(material, softhsm)) {
+        expect(wanted.encrypt === true && wanted.sign === true).to.equal(false)
+        expect(wanted).to.include({ wrap: false, unwrap: false, derive: false, extractable: false, sensitive: true })
+      }
+    }
+  })
+
+  it('of cbc-hmac are two keys with a name and an id each, bound to their own mechanism', () => {
+    const [aes, mac] = objectPlans(twofold, softhsm)
+    expect(aes).to.include({ role: 'secret', label: twofold.name, generate: pkcs11.CKM_AES_KEY_GEN })
+    expect(mac).to.include({ role: 'mac', label: twofold.macName, generate: pkcs11.CKM_GENERIC_SECRET_KEY_GEN })
+    expect(aes?.wanted.allowed_mechanisms).to.deep.equal(ulongs(pkcs11.CKM_AES_CBC))
+    expect(mac?.wanted.allowed_mechanisms).to.deep.equal(ulongs(pkcs11.CKM_SHA256_HMAC))
+    expect(aes?.wanted.id).not.to.deep.equal(mac?.wanted.id)
+    const { macName: _macName, ...nameless } = twofold
+    expect(() => objectPlans(nameless, softhsm)).to.throw(HsmError)
+  })
+
+  it('take the profile\'s AES-GCM', () => {
+    const profile = { ...softhsm, seal: { ...softhsm.seal, gcmMechanism: 0x80001087 } }
+    expect(objectPlans(newMaterial(), profile)[0]?.wanted.allowed_mechanisms).to.deep.equal(ulongs(0x80001087))
+    expect(mechanismsOf('gcm', profile)).to.deep.equal([pkcs11.CKM_AES_KEY_GEN, 0x80001087])
+    expect(mechanismsOf('cbc-hmac', profile)).to.deep.equal([
+      pkcs11.CKM_AES_KEY_GEN, pkcs11.CKM_AES_CBC, pkcs11.CKM_GENERIC_SECRET_KEY_GEN, pkcs11.CKM_SHA256_HMAC,
+    ])
+  })
+
+  it('leave out an id that the token cannot hold, or that there is none', () => {
     const material = newMaterial()
     expect(objectPlans(material, softhsm)[0]?.wanted).to.have.property('id')
     expect(objectPlans(material, { ...softhsm, idBytesMax: 2 })[0]?.wanted).not.to.have.property('id')
+    expect(objectPlans({ ...material, id: new Uint8Array() }, softhsm)[0]?.wanted).not.to.have.property('id')
+  })
+
+  it('say what the profile sets, leave out what it omits, and expect both', () => {
+    const secret = { set: { modifiable: true, key_type: 0x2b }, omit: ['derive', 'private'] as const, reads: { local: false } }
+    const [plan] = objectPlans(newMaterial(), { ...softhsm, template: { ...softhsm.template, secret } })
+    expect(plan?.wanted).to.include({ modifiable: true, key_type: 0x2b }).and.not.have.any.keys('derive', 'private', 'copyable')
+    expect(plan?.expected).to.include({ modifiable: true, key_type: 0x2b, derive: false, private: true, local: false })
   })
 })
 
@@ -202,11 +316,10 @@ describe('profiles', () => {
   it('are chosen by what the token says of itself, or by name', () => {
     expect(matchProfile(identity)?.name).to.equal('softhsm')
     expect(matchProfile({ ...identity, manufacturer: 'Somebody' })).to.equal(undefined)
-    expect(matchProfile({ ...identity, manufacturer: 'Somebody' }, 'softhsm')?.name).to.equal('softhsm')
+    expect(chooseProfile({ ...identity, manufacturer: 'Somebody' }, 'softhsm')?.name).to.equal('softhsm')
   })
 
-  it('are not guessed', () => {
-    expect(() => chooseProfile({ ...identity, manufacturer: 'Somebody' })).to.throw(HsmError, /Somebody/)
+  it('are not guessed from a name', () => {
     expect(() => chooseProfile(identity, 'constructor')).to.throw(HsmError)
   })
 })

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { openHsm } from '../../../src/adapters/pkcs11/hsm.js'
 import { mechanismName, offersOf } from '../../../src/adapters/pkcs11/report/offers.js'
-import { probeToken, type TokenReport } from '../../../src/adapters/pkcs11/report/probe.js'
+import { softhsm } from '../../../src/adapters/pkcs11/profiles/softhsm.js'
+import type { Profile } from '../../../src/adapters/pkcs11/profiles/profile.js'
+import { probeToken, type ProfileReport, type TokenReport } from '../../../src/adapters/pkcs11/report/probe.js'
 import { refused } from '../../contract/hsm-samples.js'
 import { pinFileOf, testToken } from '../../support/softhsm.js'
 import { silentLog } from './support.js'
@@ -24,7 +26,7 @@ describe('probeToken', () => {
     const { module, environment } = await testToken()
     const report = await probeToken({ module, ...environment && { environment } })
     expect(report.library).to.include({ manufacturer: 'SoftHSM', cryptoki: '2.40' })
-    expect(report.selfTest).to.equal(null)
+    expect([report.selfTest, report.check]).to.deep.equal([null, null])
     const token = await tokenReport()
     expect(token).to.include({ manufacturer: 'SoftHSM project', model: 'SoftHSM v2', profile: 'softhsm', roots: true })
     expect(token.flags).to.include.members(['initialised', 'user PIN set', 'generator'])
@@ -44,12 +46,52 @@ describe('probeToken', () => {
     try {
       const before = await hsm.list()
       const { selfTest } = await probeToken(target)
-      expect(selfTest).to.have.property('steps').that.has.length(8)
+      expect(selfTest).to.have.property('steps').that.has.length(11)
       for (const step of (selfTest as { steps: readonly object[] }).steps) expect(step).to.have.property('outcome', 'ok')
       expect(await hsm.list()).to.deep.equal(before)
     } finally {
       await hsm.close()
     }
+  })
+
+  it('tells the facts of the profile and where they come from', async () => {
+    const { facts } = await tokenReport()
+    expect(facts).to.deep.include({ fact: 'oaep', value: 'raw', source: 'device' })
+    expect(facts).to.deep.include({ fact: 'host', value: 'inline', source: 'documentation' })
+  })
+
+  it('checks the profile against the device, and proposes none where it is right', async () => {
+    const { verifySeals: _, ...target } = await testToken()
+    const { check } = await probeToken(target)
+    expect(check).to.deep.include({ profile: 'softhsm', proposal: null })
+    const { facts } = check as ProfileReport
+    expect(facts.filter(({ outcome }) => outcome === 'differs')).to.deep.equal([])
+    expect(facts.filter(({ outcome }) => outcome === 'ok').map(({ fact }) => fact)).to.include.members([
+      'seal', 'oaep', 'template', 'unreadable', 'returnValues', 'allowedMechanisms', 'checkValue', 'labelBytesMax', 'idBytesMax',
+      'sessionKeys', 'randomChunkBytes', 'lanes',
+    ])
+    expect(facts).to.deep.include({ fact: 'recover', outcome: 'not checkable', device: null })
+  })
+
+  it('proposes a profile for an unknown token', async () => {
+    const { verifySeals: _, ...target } = await testToken()
+    const { check } = await probeToken({ ...target, profile: 'generic' })
+    expect(check).to.have.nested.property('proposal.name', 'softhsm-project-softhsm-v2')
+    expect(check).to.have.nested.property('proposal.match').that.deep.equals([{ manufacturer: 'SoftHSM project', model: 'SoftHSM v2' }])
+    expect(check).to.have.nested.property('proposal.sources.seal', 'device')
+  })
+
+  it('says what the device does where the profile is wrong', async () => {
+    const { verifySeals: _, ...target } = await testToken()
+    const wrong: Profile = {
+      ...softhsm, oaep: 'native', idBytesMax: 70_000, seal: { ...softhsm.seal, mode: 'gcm-hsm-iv-prefix' },
+      returnValues: { ...softhsm.returnValues, ambiguous: [] },
+    }
+    const { check } = await probeToken({ ...target, profile: wrong })
+    const differing = (check as ProfileReport).facts.filter(({ outcome }) => outcome === 'differs')
+    expect(differing.map(({ fact }) => fact)).to.include.members(['seal', 'oaep'])
+    expect(differing.find(({ fact }) => fact === 'seal')?.device).to.match(/the device does gcm-caller-iv, IV of 12 bytes, ulIvBits 96$/)
+    expect(check).to.have.nested.property('proposal.seal.mode', 'gcm-caller-iv')
   })
 
   it('can be printed as JSON, and shows no PIN', async () => {

@@ -1,7 +1,9 @@
 import { expect } from 'chai'
-import pkcs11, { type PKCS11 } from 'pkcs11js'
+import pkcs11, { type Handle, type PKCS11 } from 'pkcs11js'
 import { Connection } from '../../../src/adapters/pkcs11/driver/connection.js'
 import { Driver } from '../../../src/adapters/pkcs11/driver/driver.js'
+import type { Pkcs11Config } from '../../../src/adapters/pkcs11/config.js'
+import type { Profile } from '../../../src/adapters/pkcs11/profiles/profile.js'
 import { acquireToken, type Token } from '../../../src/adapters/pkcs11/token/token.js'
 import type { Log, LogFields } from '../../../src/ports/log.js'
 import { HsmError, type HsmErrorKind } from '../../../src/ports/hsm.js'
@@ -19,11 +21,19 @@ export function recordingLog(): Log & { readonly entries: LogEntry[] } {
 
 export interface Bench { readonly token: Token, readonly connection: Connection, readonly driver: Driver, readonly lib: PKCS11 }
 
+export interface BenchOptions extends Pick<Pkcs11Config, 'objectsMax'> {
+  /** Another profile than the token's own. Only while no other driver is open on the token, which would share its. */
+  readonly profile?: Profile
+  /** Another token than the shared one. */
+  readonly config?: Pkcs11Config
+}
+
 /** A driver on the shared token with its parts laid open. `driver.close()` ends it. */
-export async function openBench(log: Log = silentLog, verifySeals = true): Promise<Bench> {
-  const token = acquireToken(await testToken(), log)
+export async function openBench(log: Log = silentLog, verifySeals = true, options: BenchOptions = {}): Promise<Bench> {
+  const config = options.config ?? await testToken()
+  const token = acquireToken(options.profile ? { ...config, profile: options.profile } : config, log)
   const connection = new Connection(token, log)
-  return { token, connection, driver: new Driver(connection, verifySeals), lib: token.lib }
+  return { token, connection, driver: new Driver(connection, { ...options, verifySeals }), lib: token.lib }
 }
 
 /**
@@ -50,4 +60,10 @@ export function throwing(code: number): () => never {
 
 export function expectRefused(call: () => unknown, kind: HsmErrorKind): void {
   expect(call).to.throw(HsmError).with.property('kind', kind)
+}
+
+/** Of the shared token. */
+export async function slotOf({ lib }: Bench): Promise<Handle> {
+  const { tokenLabel } = await testToken()
+  return lib.C_GetSlotList(true).find(slot => lib.C_GetTokenInfo(slot).label.trimEnd() === tokenLabel) as Handle
 }

@@ -4,36 +4,36 @@ import type { Material } from '../../../domain/material.js'
 import { HsmError } from '../../../ports/hsm.js'
 import type { Connection } from './connection.js'
 import { objectPlans } from './evidence.js'
-import { generate } from './objects.js'
-import { additionalDataBytes, gcmIvBytes, type Gcm } from './operations.js'
+import { generate, search } from './objects.js'
+import { additionalDataBytes } from './operations.js'
+import { openSlackBytes, type FreshSeal, type Sealing } from './sealing/sealing.js'
 
-/** Label of the session key; no listing shows it. */
+/** Label of the key; no listing shows it. */
 export const canaryLabel = 'claviger-canary'
 /** More checks than that would let anybody with bad ciphertexts keep the token busy: in between the last verdict holds. */
 const checksPerSecondMax = 5
-const material: Material = { name: canaryLabel, id: new Uint8Array([1]), kind: 'gcm' }
+// Without an id: some tokens take no other object with the same one.
+const material: Material = { name: canaryLabel, id: new Uint8Array(), kind: 'gcm' }
 const plaintext = Buffer.alloc(16, 0x5a)
 const additionalData = Buffer.alloc(additionalDataBytes, 0xa5)
 
-interface Sealed { readonly key: Handle, readonly iv: Buffer, readonly ciphertext: Buffer }
+interface Sealed extends FreshSeal { readonly keys: readonly Handle[] }
 
 /**
  * Some tokens have one return value for a ciphertext that does not verify and for a device that fails. Then another ciphertext is opened,
- * which must open on a device that works: sealed by us under a key that lives and ends with the session.
+ * which must open on a device that works: sealed by us under a key that lives and ends with the session, or, where there are no such keys,
+ * under a token object that is made once and stays.
  */
 export class Canary {
   private readonly connection: Connection
-  private readonly gcm: Gcm
-  private readonly random: (target: Buffer) => void
+  private readonly gcm: Sealing
   private sealed: Sealed | undefined
   private checkedAt = -Infinity
   private works = true
 
-  /** `random` fills a buffer with bytes of the token's generator. */
-  constructor(connection: Connection, gcm: Gcm, random: (target: Buffer) => void) {
+  constructor(connection: Connection, gcm: Sealing) {
     this.connection = connection
     this.gcm = gcm
-    this.random = random
   }
 
   /** Returns if the device works, so that the client's ciphertext is to blame; throws `error` if the device just failed again. */
@@ -54,9 +54,8 @@ export class Canary {
     try {
       const sealed = canary()
       if (!sealed) return false
-      const { key, iv, ciphertext } = sealed
-      const out = Buffer.alloc(ciphertext.length)
-      const opened = this.gcm.decrypt(this.connection.session(), key, iv, ciphertext, additionalData, out)
+      const out = Buffer.alloc(sealed.ciphertext.length + openSlackBytes)
+      const opened = this.gcm.decrypt(this.connection.session(), sealed.keys, sealed, additionalData, out)
       return opened?.length === plaintext.length && timingSafeEqual(opened, plaintext)
     } catch {
       return false
@@ -64,13 +63,22 @@ export class Canary {
   }
 
   private seal(): Sealed {
-    const { lib, profile } = this.connection
-    const session = this.connection.session()
-    const plans = objectPlans(material, profile).map(plan => ({ ...plan, wanted: { ...plan.wanted, token: false } }))
-    const [key] = generate(lib, session, material, plans) as [Handle]
-    const iv = Buffer.alloc(gcmIvBytes)
-    this.random(iv)
-    this.sealed = { key, iv, ciphertext: this.gcm.encrypt(session, key, iv, plaintext, additionalData) }
+    const keys = this.connection.profile.sessionKeys ? this.sessionKey() : this.tokenKey()
+    this.sealed = { ...this.gcm.encrypt(this.connection.session(), keys, plaintext, additionalData), keys }
     return this.sealed
+  }
+
+  private sessionKey(): readonly Handle[] {
+    const plans = objectPlans(material, this.connection.profile).map(plan => ({ ...plan, wanted: { ...plan.wanted, token: false } }))
+    return generate(this.connection.lib, this.connection.session(), plans)
+  }
+
+  /** Any one of that name will do: nothing is sealed under it but the canary of this process. */
+  private tokenKey(): readonly Handle[] {
+    const { lib, profile } = this.connection
+    const plans = objectPlans(material, profile)
+    const wanted = { class: plans[0]?.expected.class ?? 0, label: canaryLabel }
+    const found = this.connection.searching((_lib, session) => search(lib, session, wanted, 1))
+    return found.length > 0 ? found : generate(lib, this.connection.session(), plans)
   }
 }

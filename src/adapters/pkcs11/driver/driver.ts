@@ -1,23 +1,32 @@
 import { timingSafeEqual } from 'node:crypto'
 import pkcs11, { type Handle } from 'pkcs11js'
 import type { Evidence } from '../../../domain/key.js'
-import type { Material, MaterialKind } from '../../../domain/material.js'
-import { HsmError, type ObjectListing, type Sealed } from '../../../ports/hsm.js'
+import type { Material, MaterialKind, Suite } from '../../../domain/material.js'
+import { HsmError, type Capacity, type ObjectListing, type Sealed } from '../../../ports/hsm.js'
 import { Canary, canaryLabel } from './canary.js'
 import type { Connection } from './connection.js'
 import { returnValueOf } from './errors.js'
-import { objectPlans, type ObjectPlan } from './evidence.js'
-import { generate, listObjects } from './objects.js'
-import { additionalDataBytes, digestBytes, Gcm, gcmIvBytes, gcmTagBytes, hmac, signDigest, view } from './operations.js'
+import { Materials } from './materials.js'
+import { ObjectBudget } from './object-budget.js'
+import { listObjects } from './objects.js'
+import { additionalDataBytes, blockBytes, digestBytes, hmac, macBytes, signDigest, verifiesDigest, view } from './operations.js'
+import { pause } from './patience.js'
+import type { Pkcs11Config } from '../config.js'
 import type { Profile } from '../profiles/profile.js'
 import { RandomPool } from './random-pool.js'
+import { openSlackBytes, type FreshSeal, type Sealing } from './sealing/sealing.js'
+import { isSuite, sealings } from './sealing/sealings.js'
 import { p256PublicKeyInfo } from './spki.js'
 
 /** At most so many bytes in one call of `random`. */
 export const randomBytesMax = 64 * 1024
 const livenessBytes = 16
 
-interface FreshSeal { readonly iv: Buffer, readonly ciphertext: Buffer }
+/** Of Pkcs11Config. */
+export type DriverOptions = Pick<Pkcs11Config, 'verifySeals' | 'verifyOpens' | 'objectsMax'>
+
+/** Before the second try of a ciphertext that the token refused by a word that also means "too busy". */
+const busyDecryptPauseMs = 10
 
 /**
  * Everything this service does with a token: synchronous, single-threaded, one operation at a time on one session of its own.
@@ -28,72 +37,96 @@ export class Driver {
   private readonly profile: Profile
   private readonly lib: pkcs11.PKCS11
   private readonly verifySeals: boolean
-  private readonly gcm: Gcm
+  private readonly verifyOpens: boolean
+  private readonly sealings: Readonly<Record<Suite, Sealing>>
   private readonly pool: RandomPool
   private readonly canary: Canary
+  private readonly budget: ObjectBudget
+  private readonly materials: Materials
   /** Where a trial opening lands; wiped after each. */
   private readonly scratch: Buffer
 
   /** `connection` is closed by `close`. */
-  constructor(connection: Connection, verifySeals: boolean) {
+  constructor(connection: Connection, { verifySeals, verifyOpens = true, objectsMax }: DriverOptions) {
     this.connection = connection
     this.profile = connection.profile
     this.lib = connection.lib
     this.verifySeals = verifySeals
-    const { seal, returnValues, randomChunkBytes } = this.profile
-    this.gcm = new Gcm(this.lib, seal.outputSlackBytes, returnValues.ciphertextInvalid)
-    this.pool = new RandomPool(randomChunkBytes, target => { this.lib.C_GenerateRandom(this.session(), target) })
-    this.canary = new Canary(connection, this.gcm, target => { this.pool.fill(target) })
-    this.scratch = Buffer.alloc(seal.plaintextBytesMax + gcmTagBytes)
+    this.verifyOpens = verifyOpens
+    this.pool = new RandomPool(this.profile.randomChunkBytes, target => { this.lib.C_GenerateRandom(this.session(), target) })
+    this.sealings = sealings(this.lib, this.profile, target => { this.pool.fill(target) }, connection.log)
+    this.canary = new Canary(connection, this.sealings.gcm)
+    this.budget = new ObjectBudget(connection, objectsMax)
+    this.materials = new Materials(connection, this.budget)
+    this.scratch = Buffer.alloc(this.profile.seal.plaintextBytesMax + blockBytes + macBytes + openSlackBytes)
   }
 
   seal(material: Material, plaintext: Uint8Array, additionalData: Uint8Array): Sealed {
-    requireKind(material, 'gcm')
+    const sealing = this.sealingOf(material)
     requireLength('additional data', additionalData, additionalDataBytes)
     requireAtMost('plaintext', plaintext.length, this.profile.seal.plaintextBytesMax)
     const data = view(plaintext)
     const aad = view(additionalData)
-    const sealed = this.connection.repeatable('sealing', () => this.encrypt(material, data, aad))
-    if (this.verifySeals) this.tryOpening(material, sealed, data, aad)
+    const sealed = this.connection.repeatable(
+      'sealing', () => sealing.encrypt(this.session(), this.connection.handles(material), data, aad), material,
+    )
+    if (this.verifySeals) this.tryOpening(sealing, material, sealed, data, aad)
     return sealed
   }
 
   open(material: Material, sealed: Sealed, additionalData: Uint8Array): Uint8Array {
-    requireKind(material, 'gcm')
+    const sealing = this.sealingOf(material)
     requireLength('additional data', additionalData, additionalDataBytes)
-    const bodyBytes = sealed.ciphertext.length - gcmTagBytes
-    if (sealed.iv.length !== gcmIvBytes || bodyBytes < 0 || bodyBytes > this.profile.seal.plaintextBytesMax) throw ciphertextInvalid()
-    const [iv, ciphertext, aad] = [view(sealed.iv), view(sealed.ciphertext), view(additionalData)]
+    if (!sealing.accepts(sealed.iv.length, sealed.ciphertext.length)) throw ciphertextInvalid()
+    const given = { iv: view(sealed.iv), ciphertext: view(sealed.ciphertext) }
+    const aad = view(additionalData)
     return this.connection.repeatable('opening', () => {
       // Memory of its own: what holds a plaintext is wiped by its owner and shared with nothing.
-      const out = Buffer.allocUnsafeSlow(ciphertext.length)
-      const plaintext = this.decrypt(material, { iv, ciphertext }, aad, out)
+      const out = Buffer.allocUnsafeSlow(given.ciphertext.length + openSlackBytes)
+      const plaintext = this.judge(sealing, material, given, aad, out)
       if (!plaintext) throw ciphertextInvalid()
+      // Tag and MAC vouch for the ciphertext, and nobody for what the device made of it.
+      if (this.verifyOpens && !this.opensTo(sealing, material, given, plaintext, aad)) {
+        out.fill(0)
+        throw this.twoAnswers('one ciphertext opened to two plaintexts', material)
+      }
       return plaintext
-    })
+    }, material)
   }
 
   mac(material: Material, data: Uint8Array): Uint8Array {
     requireKind(material, 'hmac-sha-256')
     requireAtMost('data', data.length, this.profile.macBytesMax)
     const bytes = view(data)
-    return this.connection.repeatable('making a MAC', () => hmac(this.lib, this.session(), this.handle(material), bytes))
+    return this.connection.repeatable('making a MAC', () => {
+      const tag = hmac(this.lib, this.session(), this.first(material), bytes)
+      const same = !this.verifyOpens || timingSafeEqual(tag, hmac(this.lib, this.session(), this.first(material), bytes))
+      if (!same) throw this.twoAnswers('one text had two MACs', material)
+      return tag
+    }, material)
   }
 
   sign(material: Material, digest: Uint8Array): Uint8Array {
     requireKind(material, 'ecdsa-p256')
     requireLength('a digest', digest, digestBytes)
     const bytes = view(digest)
-    return this.connection.repeatable('signing', () => signDigest(this.lib, this.session(), this.handle(material), bytes))
+    return this.connection.repeatable('signing', () => {
+      const [privateKey, publicKey] = this.connection.handles(material) as readonly [Handle, Handle]
+      const signature = signDigest(this.lib, this.session(), privateKey, bytes)
+      if (this.verifyOpens && !verifiesDigest(this.lib, this.session(), publicKey, bytes, signature)) {
+        throw this.twoAnswers('a fresh signature did not verify', material)
+      }
+      return signature
+    }, material)
   }
 
   publicKey(material: Material): Uint8Array {
     requireKind(material, 'ecdsa-p256')
     return this.connection.repeatable('reading a public key', () => {
-      const object = this.connection.handle(material, 'public')
-      const [read] = this.lib.C_GetAttributeValue(this.session(), object, [{ type: pkcs11.CKA_EC_POINT }])
+      const [, object] = this.connection.handles(material)
+      const [read] = this.lib.C_GetAttributeValue(this.session(), object as Handle, [{ type: pkcs11.CKA_EC_POINT }])
       return p256PublicKeyInfo(read?.value ?? new Uint8Array())
-    })
+    }, material)
   }
 
   random(length: number): Uint8Array {
@@ -103,46 +136,25 @@ export class Driver {
     return bytes
   }
 
-  /** Not repeated after a failure: the objects may exist. */
   createMaterial(material: Material): readonly Evidence[] {
-    const plans = objectPlans(material, this.profile)
-    requireAtMost('a name', Buffer.byteLength(material.name), this.profile.labelBytesMax)
-    this.connection.repeatable('looking for a name', () => {
-      if (this.connection.byName(material, 1).length > 0) throw new HsmError('exists', `there is material named ${material.name} already`)
-    })
-    return this.connection.once('creating material', () => {
-      const made = this.generate(material, plans)
-      return this.accept(material, plans, made)
-    })
+    return this.materials.create(material)
   }
 
   destroyMaterial(material: Material): number {
-    return this.connection.repeatable('destroying material', () => {
-      this.connection.forget(material)
-      const objects = this.connection.byName(material)
-      for (const object of objects) this.lib.C_DestroyObject(this.session(), object)
-      return objects.length
-    })
+    return this.materials.destroy(material)
   }
 
   find(material: Material): readonly Evidence[] | undefined {
-    const plans = objectPlans(material, this.profile)
-    return this.connection.repeatable('reading evidence', () => {
-      const found = plans.map(plan => this.connection.lookUp(material, plan))
-      if (found.every(object => object === undefined)) return undefined
-      return plans.map((plan, at) => {
-        const object = found[at]
-        if (!object) throw new HsmError('evidence', `material ${material.name} has no ${plan.role} object`)
-        return this.connection.evidence(material, plan, object)
-      })
-    })
+    return this.materials.find(material)
   }
 
   list(): readonly ObjectListing[] {
-    return this.connection.repeatable('listing objects', () => {
-      this.connection.requireLogin()
-      return listObjects(this.lib, this.session()).filter(({ label }) => label !== canaryLabel)
-    })
+    const listed = this.connection.repeatable('listing objects', () => this.connection.searching(listObjects))
+    return listed.filter(({ label }) => label !== canaryLabel)
+  }
+
+  capacity(): Capacity {
+    return this.connection.repeatable('counting objects', () => this.budget.capacity())
   }
 
   /** Random bytes straight from the device: token and session info may be the library's memory. */
@@ -159,86 +171,73 @@ export class Driver {
     return this.connection.session()
   }
 
-  private handle(material: Material): Handle {
-    return this.connection.handle(material)
+  private first(material: Material): Handle {
+    return this.connection.handles(material)[0] as Handle
   }
 
-  private encrypt(material: Material, plaintext: Buffer, additionalData: Buffer): FreshSeal {
-    const iv = Buffer.allocUnsafe(gcmIvBytes)
-    this.pool.fill(iv)
-    return { iv, ciphertext: this.gcm.encrypt(this.session(), this.handle(material), iv, plaintext, additionalData) }
+  private sealingOf({ name, kind }: Material): Sealing {
+    if (!isSuite(kind)) throw new HsmError('configuration', `material ${name} is of kind ${kind}, which seals nothing`)
+    return this.sealings[kind]
   }
 
   /** Repeated on its own: sealing again would be a second encryption under the key, and only one was counted. */
-  private tryOpening(material: Material, sealed: FreshSeal, plaintext: Buffer, additionalData: Buffer): void {
-    if (this.connection.repeatable('trial opening', () => this.opensTo(material, sealed, plaintext, additionalData))) return
+  private tryOpening(sealing: Sealing, material: Material, sealed: FreshSeal, plaintext: Buffer, additionalData: Buffer): void {
+    const good = this.connection.repeatable(
+      'trial opening', () => this.opensTo(sealing, material, sealed, plaintext, additionalData), material,
+    )
+    if (good) return
     this.connection.log.error('a fresh ciphertext does not open to what was sealed', { material: material.name })
     throw new HsmError('lost', 'a fresh ciphertext does not open to what was sealed')
   }
 
-  private opensTo(material: Material, { iv, ciphertext }: FreshSeal, plaintext: Buffer, additionalData: Buffer): boolean {
-    const out = this.scratch.subarray(0, ciphertext.length)
-    const key = this.handle(material)
+  private opensTo(sealing: Sealing, material: Material, sealed: FreshSeal, plaintext: Buffer, additionalData: Buffer): boolean {
+    const out = this.scratch.subarray(0, sealed.ciphertext.length + openSlackBytes)
     try {
-      const opened = this.gcm.decrypt(this.session(), key, iv, ciphertext, additionalData, out)
+      const opened = this.decrypt(sealing, material, sealed, additionalData, out)
       return opened?.length === plaintext.length && timingSafeEqual(opened, plaintext)
     } catch (error) {
       // Nobody but the device can be to blame here.
-      if (this.isAmbiguous(error)) return false
+      if (this.isAmbiguous(material, error)) return false
       throw error
     } finally {
       out.fill(0)
     }
   }
 
-  /** undefined if the ciphertext does not verify; where the token's answer leaves that open, the canary decides. */
-  private decrypt(material: Material, { iv, ciphertext }: FreshSeal, additionalData: Buffer, out: Buffer): Buffer | undefined {
-    const key = this.handle(material)
+  /** `decrypt` for a client's ciphertext: where the token's answer leaves open who is to blame, the canary decides. */
+  private judge(sealing: Sealing, material: Material, sealed: FreshSeal, additionalData: Buffer, out: Buffer): Buffer | undefined {
     try {
-      return this.gcm.decrypt(this.session(), key, iv, ciphertext, additionalData, out)
+      return this.decrypt(sealing, material, sealed, additionalData, out)
     } catch (error) {
-      if (!this.isAmbiguous(error)) throw error
+      if (!this.isAmbiguous(material, error)) throw error
       this.canary.requireWorking(error)
       return undefined
     }
   }
 
-  private isAmbiguous(error: unknown): boolean {
-    return this.profile.returnValues.ambiguous.includes(returnValueOf(error) ?? 0)
+  /**
+   * undefined if the ciphertext does not verify. That, and an answer that may also be a failure of the device, is believed the second time;
+   * `cbc-hmac` has asked twice already.
+   */
+  private decrypt(sealing: Sealing, material: Material, sealed: FreshSeal, additionalData: Buffer, out: Buffer): Buffer | undefined {
+    try {
+      const plaintext = sealing.decrypt(this.session(), this.connection.handles(material), sealed, additionalData, out)
+      if (plaintext || material.kind !== 'gcm') return plaintext
+    } catch (error) {
+      if (!this.isAmbiguous(material, error)) throw error
+      if (this.profile.returnValues.busy.includes(returnValueOf(error) ?? 0)) pause(busyDecryptPauseMs)
+    }
+    return sealing.decrypt(this.session(), this.connection.handles(material), sealed, additionalData, out)
   }
 
-  private generate(material: Material, plans: readonly ObjectPlan[]): readonly Handle[] {
-    try {
-      return generate(this.lib, this.session(), material, plans)
-    } catch (error) {
-      const again = this.profile.returnValues.createAgain.includes(returnValueOf(error) ?? 0)
-      if (!again || this.connection.byName(material, 1).length > 0) throw error
-      this.connection.log.warn('generating a key failed, trying once more', { returnValue: returnValueOf(error) })
-      return generate(this.lib, this.session(), material, plans)
-    }
+  private twoAnswers(what: string, { name }: Material): HsmError {
+    this.connection.log.error(`the device does not agree with itself: ${what}`, { material: name })
+    return new HsmError('lost', what)
   }
 
-  /** Keeps just-made objects if they are what they should be and alone under their name, else destroys them. */
-  private accept(material: Material, plans: readonly ObjectPlan[], made: readonly Handle[]): readonly Evidence[] {
-    try {
-      const evidence = plans.map((plan, at) => this.connection.evidence(material, plan, made[at] as Handle))
-      if (this.connection.byName(material, made.length + 1).length > made.length) {
-        throw new HsmError('exists', `the name ${material.name} was taken meanwhile`)
-      }
-      plans.forEach((plan, at) => this.connection.remember(material, plan, made[at] as Handle))
-      return evidence
-    } catch (error) {
-      for (const object of made) this.discard(object, material)
-      throw error
-    }
-  }
-
-  private discard(object: Handle, material: Material): void {
-    try {
-      this.lib.C_DestroyObject(this.session(), object)
-    } catch (error) {
-      this.connection.log.error('a refused object could not be destroyed', { material: material.name, returnValue: returnValueOf(error) })
-    }
+  /** Of `cbc-hmac` every ciphertext that is decrypted is authentic. */
+  private isAmbiguous(material: Material, error: unknown): boolean {
+    return material.kind === 'gcm' && this.profile.returnValues.ambiguous.includes(returnValueOf(error) ?? 0)
   }
 }
 

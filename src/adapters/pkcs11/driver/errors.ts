@@ -2,39 +2,37 @@ import pkcs11 from 'pkcs11js'
 import { HsmError, type HsmErrorKind } from '../../../ports/hsm.js'
 import type { Profile } from '../profiles/profile.js'
 
-/** What must be renewed before the next call: the session, or also the object handles. A new session logs in again if it must. */
-export type Remedy = 'nothing' | 'new-session' | 'look-up'
+/**
+ * What is done about a failure before the call is made again, if it may be: `wait` a little on the same session · `look-up` the object
+ * handles · `recover` by the profile's steps. Or it is not made again: `nothing` is wrong with the session, or it must be a `new-session`.
+ */
+export type Remedy = 'wait' | 'look-up' | 'recover' | 'nothing' | 'new-session'
 
 export interface Reaction {
+  /** What the caller learns when the remedy does not help. */
   readonly kind: HsmErrorKind
   readonly remedy: Remedy
-  /** A call that may be repeated is repeated once. */
-  readonly repeat: boolean
 }
 
-const row = (kind: HsmErrorKind, remedy: Remedy, repeat = false): Reaction => ({ kind, remedy, repeat })
-const notOurs = row('lost', 'new-session', true)
+const row = (kind: HsmErrorKind, remedy: Remedy): Reaction => ({ kind, remedy })
+const lost = row('lost', 'recover')
+const busy = row('busy', 'wait')
 const wrongUse = row('configuration', 'new-session')
 const loginRefused = row('login', 'nothing')
 
-/** By number: names exist for the codes of PKCS#11 2.20 only, and vendors have their own. */
+/** PKCS#11 3.0, newer than the binding's names. */
+const aeadDecryptFailed = 0x42
+
+/** By number: names exist for the codes of PKCS#11 2.20 only, and vendors have their own. What is not here may pass: `lost`. */
 const reactions = new Map<number, Reaction>([
-  [pkcs11.CKR_SESSION_HANDLE_INVALID, row('lost', 'new-session', true)],
-  [pkcs11.CKR_SESSION_CLOSED, row('lost', 'new-session', true)],
-  [pkcs11.CKR_USER_NOT_LOGGED_IN, row('lost', 'new-session', true)],
-  [pkcs11.CKR_OBJECT_HANDLE_INVALID, row('missing', 'look-up', true)],
-  [pkcs11.CKR_KEY_HANDLE_INVALID, row('missing', 'look-up', true)],
-  // Our session still holds an operation that failed half-way; there is no call that cancels it.
-  [pkcs11.CKR_OPERATION_ACTIVE, row('lost', 'new-session', true)],
-  [pkcs11.CKR_OPERATION_NOT_INITIALIZED, row('lost', 'new-session', true)],
+  // Whether material is missing, a search says.
+  [pkcs11.CKR_OBJECT_HANDLE_INVALID, row('lost', 'look-up')],
+  [pkcs11.CKR_KEY_HANDLE_INVALID, row('lost', 'look-up')],
   [pkcs11.CKR_SESSION_COUNT, row('busy', 'nothing')],
   [pkcs11.CKR_HOST_MEMORY, row('busy', 'new-session')],
   [pkcs11.CKR_FUNCTION_CANCELED, row('busy', 'new-session')],
-  [pkcs11.CKR_DEVICE_MEMORY, row('capacity', 'new-session')],
-  [pkcs11.CKR_DEVICE_REMOVED, row('lost', 'new-session')],
-  [pkcs11.CKR_TOKEN_NOT_PRESENT, row('lost', 'new-session')],
-  [pkcs11.CKR_SLOT_ID_INVALID, row('lost', 'new-session')],
-  [pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED, row('lost', 'new-session')],
+  // Where something is made it means that the token is full (materials.ts); elsewhere that the device cannot work now.
+  [pkcs11.CKR_DEVICE_MEMORY, row('busy', 'new-session')],
   ...[
     pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED,
     pkcs11.CKR_USER_PIN_NOT_INITIALIZED,
@@ -48,6 +46,18 @@ const reactions = new Map<number, Reaction>([
   ].map(code => [code, wrongUse] as const),
 ])
 
+/** What PKCS#11 has for a ciphertext that does not verify (2.40, section 5.9; 3.0 for the last one). */
+const standardInvalid: readonly number[] = [
+  pkcs11.CKR_ENCRYPTED_DATA_INVALID, pkcs11.CKR_ENCRYPTED_DATA_LEN_RANGE, pkcs11.CKR_DATA_INVALID, pkcs11.CKR_DATA_LEN_RANGE,
+  aeadDecryptFailed,
+]
+
+/** Answers of C_Decrypt that blame the ciphertext and nothing else; also where the profile forgot one. */
+export function ciphertextInvalidCodes({ returnValues }: Profile): ReadonlySet<number> {
+  const doubtful = [...returnValues.ambiguous, ...returnValues.busy]
+  return new Set([...standardInvalid, ...returnValues.ciphertextInvalid].filter(code => !doubtful.includes(code)))
+}
+
 /** The CKR value in any of the shapes the binding throws: a `code`, or `CKR_NAME:number` in the message. */
 export function returnValueOf(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined
@@ -58,12 +68,12 @@ export function returnValueOf(error: unknown): number | undefined {
 }
 
 /** What a failure means on this token. An error that carries no CKR value is a wrong argument of ours. */
-export function reactionTo(error: unknown, profile: Profile): Reaction {
+export function reactionTo(error: unknown, { returnValues }: Profile): Reaction {
   const code = returnValueOf(error)
   if (code === undefined) return wrongUse
-  if (profile.returnValues.busy.includes(code)) return row('busy', 'new-session')
-  if (profile.returnValues.lost.includes(code)) return row('lost', 'new-session')
-  return reactions.get(code) ?? notOurs
+  if (returnValues.busy.includes(code)) return busy
+  if (returnValues.lost.includes(code)) return lost
+  return reactions.get(code) ?? lost
 }
 
 /** The error callers see. Nothing of the binding's own text is passed on but the code. */
@@ -73,7 +83,7 @@ export function hsmError(kind: HsmErrorKind, doing: string, error: unknown): Hsm
 }
 
 const names = new Map<number, string>([
-  [0x1b, 'CKR_ACTION_PROHIBITED'], [0x140, 'CKR_CURVE_NOT_SUPPORTED'],
+  [0x1b, 'CKR_ACTION_PROHIBITED'], [aeadDecryptFailed, 'CKR_AEAD_DECRYPT_FAILED'], [0x140, 'CKR_CURVE_NOT_SUPPORTED'],
   ...Object.entries(pkcs11).filter(([name]) => name.startsWith('CKR_')).map(([name, code]) => [Number(code), name] as const),
 ])
 

@@ -4,36 +4,57 @@ import type { Material } from '../../../domain/material.js'
 import { HsmError } from '../../../ports/hsm.js'
 import { attributeNames, attributeType, decodeAttribute, shown, ulongs, type AttributeName, type AttributeValues } from './attributes.js'
 import { returnValueOf } from './errors.js'
-import { kindRow } from './mechanisms.js'
+import { kindRow, useOf, type ObjectRow } from './mechanisms.js'
 import type { ObjectRole, Profile } from '../profiles/profile.js'
 
 /** One object that material consists of: what we ask the token for, and what it must say of itself afterwards. */
 export interface ObjectPlan {
   readonly role: ObjectRole
+  readonly label: string
+  /** The mechanism that makes it. */
+  readonly generate: number
   readonly wanted: AttributeValues
   readonly expected: AttributeValues
 }
 
 export function objectPlans(material: Material, profile: Profile): readonly ObjectPlan[] {
-  const kind = kindRow(material.kind)
-  return kind.objects.map(({ role, attributes }) => {
-    const wanted: AttributeValues = {
-      ...attributes,
-      ...profile.template[role].set,
-      ...(profile.allowedMechanisms && role !== 'public' ? { allowed_mechanisms: ulongs(kind.use) } : {}),
-      ...(material.id.length <= profile.idBytesMax ? { id: material.id } : {}),
-      label: material.name,
-    }
-    // LOCAL and KEY_GEN_MECHANISM: made in the token. ALWAYS_ and NEVER_: it was so from the beginning (PKCS#11 2.40, section 4.7).
-    const made: AttributeValues = { local: true, key_gen_mechanism: kind.generate }
-    const secret: AttributeValues = role === 'public' ? {} : { always_sensitive: true, never_extractable: true }
-    return { role, wanted, expected: { ...wanted, ...made, ...secret } }
-  })
+  return kindRow(material.kind).objects.map(row => objectPlan(row, material, profile))
+}
+
+function objectPlan(row: ObjectRow, material: Material, profile: Profile): ObjectPlan {
+  const { role, generate } = row
+  const { set, omit, reads } = profile.template[role]
+  const label = labelOf(material, role)
+  const id = idOf(material, role)
+  const right: AttributeValues = {
+    ...row.attributes,
+    ...set,
+    ...(profile.allowedMechanisms && role !== 'public' ? { allowed_mechanisms: ulongs(useOf(row, profile)) } : {}),
+    // A longer id or label may cost the token a second object.
+    ...(id.length > 0 && id.length <= profile.idBytesMax ? { id } : {}),
+    label,
+  }
+  const wanted = Object.fromEntries(Object.entries(right).filter(([name]) => !omit.includes(name as AttributeName)))
+  // LOCAL and KEY_GEN_MECHANISM: made in the token. ALWAYS_ and NEVER_: it was so from the beginning (PKCS#11 2.40, section 4.7).
+  const made: AttributeValues = { local: true, key_gen_mechanism: generate }
+  const secret: AttributeValues = role === 'public' ? {} : { always_sensitive: true, never_extractable: true }
+  return { role, label, generate, wanted, expected: { ...right, ...made, ...secret, ...reads } }
+}
+
+function labelOf(material: Material, role: ObjectRole): string {
+  if (material.kind !== 'cbc-hmac' || role !== 'mac') return material.name
+  if (material.macName === undefined) throw new HsmError('configuration', `material ${material.name} has no name for its second object`)
+  return material.macName
+}
+
+/** NSS softoken knows a secret key by its id: the second one with the same would take the place of the first. */
+function idOf({ kind, id }: Material, role: ObjectRole): Uint8Array {
+  return kind === 'cbc-hmac' && role === 'mac' && id.length > 0 ? Buffer.concat([id, Buffer.from('m')]) : id
 }
 
 /** Reads an object back and judges it. Throws kind `evidence` if it is not what it should be. */
 export function readEvidence(
-  lib: pkcs11.PKCS11, session: Handle, object: Handle, material: Material, plan: ObjectPlan, profile: Profile,
+  lib: pkcs11.PKCS11, session: Handle, object: Handle, plan: ObjectPlan, profile: Profile,
 ): Evidence {
   const attributes: Record<string, boolean | number | string> = {}
   for (const name of evidenceNames(plan)) {
@@ -41,8 +62,8 @@ export function readEvidence(
     if (value !== undefined) attributes[name] = value
   }
   const fault = firstFault(plan.expected, attributes, profile.unreadable)
-  if (fault) throw new HsmError('evidence', `object ${material.name} (${plan.role}) is not what it should be: ${fault}`)
-  return { object: material.name, readAt: Date.now(), attributes }
+  if (fault) throw new HsmError('evidence', `object ${plan.label} (${plan.role}) is not what it should be: ${fault}`)
+  return { object: plan.label, readAt: Date.now(), attributes }
 }
 
 /**
@@ -55,12 +76,16 @@ const noValue = new Set<unknown>([pkcs11.CKR_ATTRIBUTE_TYPE_INVALID, pkcs11.CKR_
 export function readAttribute(
   lib: pkcs11.PKCS11, session: Handle, object: Handle, name: AttributeName,
 ): boolean | number | string | undefined {
-  try {
-    const [read] = lib.C_GetAttributeValue(session, object, [{ type: attributeType(name) }])
-    return read?.value === undefined ? undefined : decodeAttribute(name, read.value)
-  } catch (error) {
-    if (noValue.has(returnValueOf(error))) return undefined
-    throw error
+  for (let again = true; ; again = false) {
+    try {
+      const [read] = lib.C_GetAttributeValue(session, object, [{ type: attributeType(name) }])
+      return read?.value === undefined ? undefined : decodeAttribute(name, read.value)
+    } catch (error) {
+      const code = returnValueOf(error)
+      if (noValue.has(code)) return undefined
+      // The question leaves nothing behind, and is one of many: a device that failed once does not make us begin again.
+      if (!again || code === pkcs11.CKR_OBJECT_HANDLE_INVALID) throw error
+    }
   }
 }
 

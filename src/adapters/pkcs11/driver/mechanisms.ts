@@ -2,14 +2,21 @@ import pkcs11 from 'pkcs11js'
 import type { MaterialKind } from '../../../domain/material.js'
 import { HsmError } from '../../../ports/hsm.js'
 import type { AttributeValues } from './attributes.js'
-import type { ObjectRole } from '../profiles/profile.js'
+import type { ObjectRole, Profile } from '../profiles/profile.js'
 
 /** Everything the driver needs to know of one kind of material, in one place. */
 export interface KindRow {
+  /** Making it takes long enough to be felt by others: never in the server's own process. */
+  readonly slow: boolean
+  readonly objects: readonly ObjectRow[]
+}
+
+export interface ObjectRow {
+  readonly role: ObjectRole
+  readonly attributes: AttributeValues
+  /** Both halves of a pair have the same one, and are made by one call. */
   readonly generate: number
-  /** The one mechanism its keys are used with. */
   readonly use: number
-  readonly objects: readonly { readonly role: ObjectRole, readonly attributes: AttributeValues }[]
 }
 
 /** The named curve P-256 (OID 1.2.840.10045.3.1.7) as CKA_EC_PARAMS, DER. */
@@ -30,23 +37,33 @@ const publicKey: AttributeValues = {
   encrypt: false, verify: false, verify_recover: false, wrap: false, derive: false,
 }
 
+const aesKey: AttributeValues = { ...secretKey, key_type: pkcs11.CKK_AES, encrypt: true, decrypt: true }
+const hmacKey: AttributeValues = { ...secretKey, key_type: pkcs11.CKK_GENERIC_SECRET, sign: true, verify: true }
+const hmacObject: ObjectRow = {
+  role: 'mac', attributes: hmacKey, generate: pkcs11.CKM_GENERIC_SECRET_KEY_GEN, use: pkcs11.CKM_SHA256_HMAC,
+}
+
 const kinds = new Map<MaterialKind, KindRow>([
   ['gcm', {
-    generate: pkcs11.CKM_AES_KEY_GEN,
-    use: pkcs11.CKM_AES_GCM,
-    objects: [{ role: 'secret', attributes: { ...secretKey, key_type: pkcs11.CKK_AES, encrypt: true, decrypt: true } }],
+    slow: false,
+    objects: [{ role: 'secret', attributes: aesKey, generate: pkcs11.CKM_AES_KEY_GEN, use: pkcs11.CKM_AES_GCM }],
   }],
-  ['hmac-sha-256', {
-    generate: pkcs11.CKM_GENERIC_SECRET_KEY_GEN,
-    use: pkcs11.CKM_SHA256_HMAC,
-    objects: [{ role: 'mac', attributes: { ...secretKey, key_type: pkcs11.CKK_GENERIC_SECRET, sign: true, verify: true } }],
+  ['cbc-hmac', {
+    slow: false,
+    objects: [{ role: 'secret', attributes: aesKey, generate: pkcs11.CKM_AES_KEY_GEN, use: pkcs11.CKM_AES_CBC }, hmacObject],
   }],
+  ['hmac-sha-256', { slow: false, objects: [hmacObject] }],
   ['ecdsa-p256', {
-    generate: pkcs11.CKM_EC_KEY_PAIR_GEN,
-    use: pkcs11.CKM_ECDSA,
+    slow: true,
     objects: [
-      { role: 'private', attributes: { ...privateKey, key_type: pkcs11.CKK_EC, sign: true } },
-      { role: 'public', attributes: { ...publicKey, key_type: pkcs11.CKK_EC, ec_params: p256Parameters, verify: true } },
+      {
+        role: 'private', attributes: { ...privateKey, key_type: pkcs11.CKK_EC, sign: true },
+        generate: pkcs11.CKM_EC_KEY_PAIR_GEN, use: pkcs11.CKM_ECDSA,
+      },
+      {
+        role: 'public', attributes: { ...publicKey, key_type: pkcs11.CKK_EC, ec_params: p256Parameters, verify: true },
+        generate: pkcs11.CKM_EC_KEY_PAIR_GEN, use: pkcs11.CKM_ECDSA,
+      },
     ],
   }],
 ])
@@ -56,4 +73,14 @@ export function kindRow(kind: MaterialKind): KindRow {
   const row = kinds.get(kind)
   if (!row) throw new HsmError('configuration', `material of kind ${kind} is not supported`)
   return row
+}
+
+/** The one mechanism that an object is used with on this token: vendors have their own AES-GCM. */
+export function useOf({ use }: ObjectRow, { seal }: Pick<Profile, 'seal'>): number {
+  return use === pkcs11.CKM_AES_GCM ? seal.gcmMechanism : use
+}
+
+/** What a token must offer for material of this kind. */
+export function mechanismsOf(kind: MaterialKind, profile: Pick<Profile, 'seal'>): readonly number[] {
+  return Array.from(new Set(kindRow(kind).objects.flatMap(row => [row.generate, useOf(row, profile)])))
 }

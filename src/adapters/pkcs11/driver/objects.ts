@@ -1,9 +1,7 @@
 import pkcs11, { type Handle } from 'pkcs11js'
-import type { Material } from '../../../domain/material.js'
 import { HsmError, type ObjectListing } from '../../../ports/hsm.js'
 import { template, type AttributeValues } from './attributes.js'
 import { readAttribute, type ObjectPlan } from './evidence.js'
-import { kindRow } from './mechanisms.js'
 
 /** More objects than this in one token is a fault, not something to wait for. */
 export const objectsMax = 100_000
@@ -30,19 +28,33 @@ export function search(lib: pkcs11.PKCS11, session: Handle, attributes: Attribut
 }
 
 /** The handle of one planned object; undefined if it is not there. Two of that name are an error, never "the first one". */
-export function findObject(lib: pkcs11.PKCS11, session: Handle, material: Material, plan: ObjectPlan): Handle | undefined {
-  const [first, second] = search(lib, session, { class: plan.wanted.class ?? 0, label: material.name }, 2)
-  if (second) throw new HsmError('missing', `the name ${material.name} is not unique in the token`)
+export function findObject(lib: pkcs11.PKCS11, session: Handle, plan: ObjectPlan): Handle | undefined {
+  const [first, second] = search(lib, session, { class: plan.expected.class ?? 0, label: plan.label }, 2)
+  if (second) throw new HsmError('missing', `the name ${plan.label} is not unique in the token`)
   return first
 }
 
-/** Makes the objects of new material, in the order of the plans. The outcome of a call that fails is not known. */
-export function generate(lib: pkcs11.PKCS11, session: Handle, material: Material, plans: readonly ObjectPlan[]): readonly Handle[] {
-  const mechanism = { mechanism: kindRow(material.kind).generate }
-  const of = (role: ObjectPlan['role']): AttributeValues => plans.find(plan => plan.role === role)?.wanted ?? {}
-  if (plans.length === 1) return [lib.C_GenerateKey(session, mechanism, template(plans[0]?.wanted ?? {}))]
-  const pair = lib.C_GenerateKeyPair(session, mechanism, template(of('public')), template(of('private')))
-  return plans.map(({ role }) => role === 'public' ? pair.publicKey : pair.privateKey)
+/**
+ * Makes the objects of new material; answers their handles in the order of the plans. `undo` is given those that were made before one could
+ * not be. The outcome of the call that fails is not known.
+ */
+export function generate(
+  lib: pkcs11.PKCS11, session: Handle, plans: readonly ObjectPlan[], undo: (made: readonly Handle[]) => void = () => undefined,
+): readonly Handle[] {
+  const [secret, open] = [plans.find(plan => plan.role === 'private'), plans.find(plan => plan.role === 'public')]
+  if (secret && open) {
+    const mechanism = { mechanism: secret.generate }
+    const pair = lib.C_GenerateKeyPair(session, mechanism, template(open.wanted), template(secret.wanted))
+    return plans.map(({ role }) => role === 'public' ? pair.publicKey : pair.privateKey)
+  }
+  const made: Handle[] = []
+  try {
+    for (const plan of plans) made.push(lib.C_GenerateKey(session, { mechanism: plan.generate }, template(plan.wanted)))
+  } catch (error) {
+    if (made.length > 0) undo(made)
+    throw error
+  }
+  return made
 }
 
 export function listObjects(lib: pkcs11.PKCS11, session: Handle): readonly ObjectListing[] {

@@ -9,11 +9,8 @@ import { search } from './objects.js'
  */
 export function removeUnfinished(connection: Connection): void {
   const removed = connection.repeatable('removing unfinished objects', () => {
-    connection.requireLogin()
-    const { lib } = connection
-    const session = connection.session()
-    const unfinished = search(lib, session, {}).filter(object => isUnfinished(lib, session, object))
-    for (const object of unfinished) lib.C_DestroyObject(session, object)
+    const unfinished = connection.searching((lib, session) => search(lib, session, {}).filter(object => isUnfinished(lib, session, object)))
+    for (const object of unfinished) connection.lib.C_DestroyObject(connection.session(), object)
     return unfinished.length
   })
   if (removed > 0) connection.log.info('removed objects that a crash had left unfinished in the token', { removed })

@@ -9,7 +9,12 @@ export interface Profile {
   readonly name: string
   /** For people: vendor and product. */
   readonly title: string
-  /** Any one of them fits when every field it gives equals what library and token say of themselves, without padding; `*` at the end fits any rest. */
+  /** What a device or its mode of operation decides, and is found out by keys made for it and destroyed again, after the first login. */
+  readonly probeAtStart: StartProbe
+  /**
+   * Any one of them fits when every field it gives equals what library and token say of themselves, without padding; `*` at its end fits
+   * any rest, `*x*` any text around x. Where several profiles fit, the one whose match says most is taken.
+   */
   readonly match: readonly TokenMatch[]
   /** Where the driver runs: quick local tokens in the server's own process, everything else in processes of its own. */
   readonly host: Host
@@ -51,6 +56,9 @@ export interface Profile {
 
 export type Host = 'inline' | 'process'
 
+/** `seal`: which way of sealing works, and how · `everything`: all that can be seen from outside. */
+export type StartProbe = 'nothing' | 'seal' | 'everything'
+
 export interface TokenMatch { readonly manufacturer?: string, readonly model?: string, readonly libraryDescription?: string }
 
 export interface SealFacts {
@@ -65,7 +73,7 @@ export interface SealFacts {
   readonly plaintextBytesMax: number
   /** Room in the output buffer beyond ciphertext and tag. */
   readonly outputSlackBytes: number
-  /** Whether no plaintext at all can be sealed; where not, one block of padding is sealed in its place. */
+  /** Whether AES-GCM seals no bytes at all. Where not, that is refused: no client can ask for it, the KMS API has at least one. */
   readonly emptyPlaintext: boolean
 }
 
@@ -83,6 +91,8 @@ export interface TemplateFacts {
   readonly set: AttributeValues
   /** Refused by the token in a template. Still expected back, unless `unreadable`. */
   readonly omit: readonly AttributeName[]
+  /** What the token says of its objects otherwise than our template or the standard would have it: expected as it stands here. */
+  readonly reads?: AttributeValues
 }
 
 export interface ReturnValueFacts {
@@ -117,9 +127,12 @@ export interface LaneFacts {
   readonly settleMs: number
 }
 
-/** `device`: seen on the device, by the tests of this project or by `hsm probe` · `report`: somebody else saw it · `assumed`: verify before relying on it. */
+/**
+ * `device`: seen on the device, by the tests of this project or by `hsm probe` · `report`: somebody else saw it · `assumed`: verify before
+ * relying on it.
+ */
 export type Source = 'device' | 'documentation' | 'report' | 'assumed'
-export type FactName = Exclude<keyof Profile, 'name' | 'title' | 'sources'>
+export type FactName = Exclude<keyof Profile, 'name' | 'title' | 'probeAtStart' | 'sources'>
 
 /** `AAAApassword`: four hex digits name the authentication key. */
 export type PinShape = 'free-text' | 'user:password' | 'AAAApassword'

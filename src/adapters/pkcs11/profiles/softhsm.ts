@@ -7,6 +7,7 @@ const fixed: TemplateFacts = { set: { modifiable: false, copyable: false }, omit
 export const softhsm: Profile = {
   name: 'softhsm',
   title: 'SoftHSM 2',
+  probeAtStart: 'nothing',
   match: [{ manufacturer: 'SoftHSM project' }],
   host: 'inline',
   pin: 'free-text',
@@ -50,7 +51,8 @@ export const softhsm: Profile = {
   },
   sources: {
     match: 'device', pin: 'device', seal: 'device', oaep: 'device', template: 'device', allowedMechanisms: 'device', checkValue: 'device',
-    unreadable: 'device', leavesUnfinished: 'device', returnValues: 'device', recover: 'device', labelBytesMax: 'device', idBytesMax: 'device',
-    sessionKeys: 'device', helperObjects: 'device', pairIsOneObject: 'device',
+    unreadable: 'device', leavesUnfinished: 'device', returnValues: 'device', recover: 'device', labelBytesMax: 'device',
+    idBytesMax: 'device',
+    sessionKeys: 'device', helperObjects: 'device', pairIsOneObject: 'device', macBytesMax: 'device', randomChunkBytes: 'device',
   },
 }

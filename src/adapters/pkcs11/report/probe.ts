@@ -4,10 +4,13 @@ import type { Log } from '../../../ports/log.js'
 import { failureText } from '../driver/errors.js'
 import { loadLibrary, type Library } from '../token/module.js'
 import { mechanismName, offersOf, type Offers } from './offers.js'
-import { matchProfile } from '../profiles/choose.js'
+import { chooseProfile, requireProfile } from '../profiles/choose.js'
+import type { Profile } from '../profiles/profile.js'
+import { checkProfile, proposeProfile, type FactCheck } from './check.js'
+import { factsOf, type FactReport } from './facts.js'
 import { selfTest, type SelfTestStep } from './self-test.js'
 import type { Pkcs11Config } from '../config.js'
-import { acquireToken } from '../token/token.js'
+import { acquireToken, type Token } from '../token/token.js'
 
 export type ProbeTarget = Omit<Pkcs11Config, 'verifySeals'>
 
@@ -18,8 +21,24 @@ export interface ProbeReport {
     readonly version: string, readonly cryptoki: string
   }
   readonly slots: readonly SlotReport[]
-  /** null without a PIN. */
-  readonly selfTest: { readonly token: string, readonly steps: readonly SelfTestStep[] } | { readonly failure: string } | null
+  /** null without a PIN, as is `check`. */
+  readonly selfTest: SelfTestReport | { readonly failure: string } | null
+  readonly check: ProfileReport | { readonly failure: string } | null
+}
+
+export interface SelfTestReport {
+  readonly token: string
+  readonly profile: string
+  readonly steps: readonly SelfTestStep[]
+}
+
+/** A profile against the device. */
+export interface ProfileReport {
+  readonly token: string
+  readonly profile: string
+  readonly facts: readonly FactCheck[]
+  /** What the device itself shows; null where the profile has it right. */
+  readonly proposal: Profile | null
 }
 
 export interface SlotReport {
@@ -36,8 +55,9 @@ export interface TokenReport extends Offers {
   readonly model: string
   readonly firmware: string
   readonly flags: readonly string[]
-  /** null when no profile knows this token. */
-  readonly profile: string | null
+  /** `generic` when no profile knows this token. */
+  readonly profile: string
+  readonly facts: readonly FactReport[]
   readonly limits: Limits
   readonly mechanisms: readonly { readonly type: string, readonly name: string | null }[]
 }
@@ -57,11 +77,20 @@ export interface Limits {
 
 const silent: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
-/** Without a PIN only what a token says of itself; with one also a self-test on session keys. Throws if the module does not load. */
+/**
+ * Without a PIN only what a token says of itself; with one also its profile is checked and all of it tried, with keys that are destroyed
+ * again. Throws if the module does not load.
+ */
 export async function probeToken(target: ProbeTarget): Promise<ProbeReport> {
-  const library = loadLibrary(target.module)
-  library.prepare(target.environment ?? {})
-  return { library: libraryReport(library), slots: slotReports(library, target.profile), selfTest: selfTestReport(target) }
+  if (typeof target.profile === 'string') requireProfile(target.profile)
+  const library = loadLibrary(target.module, target)
+  library.prepare(target)
+  return { library: libraryReport(library), slots: slotReports(library, target.profile), ...trials(target) }
+}
+
+/** Only the trials. Throws HsmError. */
+export async function selfTestToken(target: ProbeTarget): Promise<SelfTestReport> {
+  return withToken(target, selfTestReport)
 }
 
 function libraryReport({ path, module }: Library): ProbeReport['library'] {
@@ -96,7 +125,8 @@ function tokenReport({ lib, module }: Library, slot: Handle, forced: ProbeTarget
   const info = lib.C_GetTokenInfo(slot)
   const mechanisms = lib.C_GetMechanismList(slot)
   const [manufacturer, model] = [info.manufacturerID.trimEnd(), info.model.trimEnd()]
-  const profile = typeof forced === 'object' ? forced : matchProfile({ manufacturer, model, libraryDescription: module.libraryDescription }, forced)
+  const identity = { manufacturer, model, libraryDescription: module.libraryDescription }
+  const profile = typeof forced === 'object' ? forced : chooseProfile(identity, forced)
   return {
     label: info.label.trimEnd(),
     serial: info.serialNumber.trimEnd(),
@@ -104,12 +134,13 @@ function tokenReport({ lib, module }: Library, slot: Handle, forced: ProbeTarget
     model,
     firmware: versionText(info.firmwareVersion),
     flags: flagNames(info.flags),
-    profile: profile?.name ?? null,
+    profile: profile.name,
+    facts: factsOf(profile),
     limits: {
       ...tokenLimits(info),
-      labelBytes: profile?.labelBytesMax ?? null,
-      idBytes: profile?.idBytesMax ?? null,
-      plaintextBytes: profile?.seal.plaintextBytesMax ?? null,
+      labelBytes: profile.labelBytesMax,
+      idBytes: profile.idBytesMax,
+      plaintextBytes: profile.seal.plaintextBytesMax,
     },
     mechanisms: mechanisms.map(type => ({ type: `0x${type.toString(16)}`, name: mechanismName(type) ?? null })),
     ...offersOf(mechanisms, (info.flags & pkcs11.CKF_RNG) !== 0),
@@ -126,18 +157,41 @@ function tokenLimits(info: TokenInfo): Omit<Limits, 'labelBytes' | 'idBytes' | '
   }
 }
 
-function selfTestReport(target: ProbeTarget): ProbeReport['selfTest'] {
-  if (target.pin === undefined) return null
+function trials(target: ProbeTarget): Pick<ProbeReport, 'selfTest' | 'check'> {
+  if (target.pin === undefined) return { selfTest: null, check: null }
   try {
-    const token = acquireToken({ ...target, verifySeals: false }, silent)
-    try {
-      return { token: token.info.label, steps: selfTest(token, token.mechanisms()) }
-    } finally {
-      token.release()
-    }
+    return withToken(target, token => ({ check: orFailure(() => profileReport(token)), selfTest: orFailure(() => selfTestReport(token)) }))
+  } catch (error) {
+    const failure = failureText(error)
+    return { selfTest: { failure }, check: { failure } }
+  }
+}
+
+function withToken<T>(target: ProbeTarget, use: (token: Token) => T): T {
+  const token = acquireToken({ ...target, verifySeals: false }, silent)
+  try {
+    return use(token)
+  } finally {
+    token.release()
+  }
+}
+
+function orFailure<T>(run: () => T): T | { readonly failure: string } {
+  try {
+    return run()
   } catch (error) {
     return { failure: failureText(error) }
   }
+}
+
+function selfTestReport({ place, profile, info }: Token): SelfTestReport {
+  return { token: info.label, profile: profile.name, steps: selfTest(place, profile) }
+}
+
+function profileReport({ place, profile, info }: Token): ProfileReport {
+  const facts = checkProfile(place, profile)
+  const wanting = profile.match.length === 0 || facts.some(({ outcome }) => outcome === 'differs')
+  return { token: info.label, profile: profile.name, facts, proposal: wanting ? proposeProfile(place, profile, info) : null }
 }
 
 // CK_EFFECTIVELY_INFINITE is 0 and CK_UNAVAILABLE_INFORMATION all ones (PKCS#11 2.40, section 3.2); the binding gives

@@ -18,14 +18,14 @@ export class DurableDirectory {
    * Runs a change of the token and answers its result once it is on the disk. If that fails, `undo` takes the change back and kind
    * `lost` is thrown: after a failed fsync the kernel may have dropped what it could not write, and another would prove nothing.
    */
-  async keep<T>(change: () => T, undo?: () => void): Promise<T> {
+  async keep<T>(change: () => T | Promise<T>, undo?: () => unknown): Promise<T> {
     const before = new Set(this.#files())
-    const result = change()
+    const result = await change()
     try {
       await syncAll(this.#files().filter(file => !before.has(file) || !isObject(file)))
       return result
     } catch (error) {
-      undo?.()
+      await undo?.()
       throw lost(error)
     }
   }

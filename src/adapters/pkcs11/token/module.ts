@@ -1,32 +1,34 @@
 import { realpathSync } from 'node:fs'
 import { Module } from 'graphene-pk11'
-import pkcs11, { type Handle } from 'pkcs11js'
+import type { Handle, PKCS11 } from 'pkcs11js'
 import { HsmError } from '../../../ports/hsm.js'
 import { hsmError } from '../driver/errors.js'
+import { hasToken, onlySlot, type TokenChoice } from './slots.js'
 
-/** Names and flags of a token, without padding. */
-export interface TokenInfo {
-  readonly label: string
-  readonly serial: string
-  readonly manufacturer: string
-  readonly model: string
-  readonly flags: number
-  readonly pinBytes: { readonly min: number, readonly max: number }
-}
+export { isInitialisedToken, readTokenInfo, type TokenChoice, type TokenInfo } from './slots.js'
 
-export interface TokenChoice { readonly tokenLabel?: string, readonly tokenSerial?: string }
 export type Environment = Readonly<Record<string, string>>
 
+/** What a library is told, and tells nobody, about its own working. A Pkcs11Config is one. */
+export interface LibrarySetup {
+  readonly environment?: Environment
+  /** CK_C_INITIALIZE_ARGS.pReserved as a string. */
+  readonly libraryParameters?: string
+}
+
 const osLockingOk = 2
+/** Between one renewal of a library in use and the next: each ends every session of the process. */
+const reinitialiseGapMs = 1_000
 const libraries = new Map<string, Library>()
 
 /**
  * The library at a path. Its state (initialise, login, slot list) is one per process, so there is one Library per file, kept for
- * the life of the process: unloading one with a call in flight is fatal.
+ * the life of the process: unloading one with a call in flight is fatal. The environment is set first, because some read it when they
+ * are loaded. Throws HsmError of kind `configuration`.
  */
-export function loadLibrary(path: string): Library {
+export function loadLibrary(path: string, setup: LibrarySetup = {}): Library {
   const file = resolved(path)
-  const library = libraries.get(file) ?? new Library(file)
+  const library = libraries.get(file) ?? new Library(file, setup)
   libraries.set(file, library)
   return library
 }
@@ -34,11 +36,17 @@ export function loadLibrary(path: string): Library {
 export class Library {
   readonly path: string
   readonly module: Module
+  private setup: LibrarySetup
   private initialised = false
+  private everInitialised = false
+  private initialisations = 0
+  private renewedAt = -Infinity
   private users = 0
 
-  constructor(path: string) {
+  constructor(path: string, setup: LibrarySetup) {
     this.path = path
+    this.setup = setup
+    Object.assign(process.env, setup.environment)
     try {
       this.module = Module.load(path)
     } catch (error) {
@@ -47,18 +55,25 @@ export class Library {
     }
   }
 
-  get lib(): pkcs11.PKCS11 {
+  get lib(): PKCS11 {
     return this.module.lib
   }
 
+  /** Grows with every C_Initialize: slots, sessions and handles of an earlier one may be others now, under the same numbers. */
+  get generation(): number {
+    return this.initialisations
+  }
+
   /**
-   * Counts the caller in and makes the library ready: with this environment, and with a slot list that is no older than the
-   * token asked for. The slot list is fixed at C_Initialize; it is only renewed while nobody else uses the library.
+   * Counts the caller in and makes the library ready: set up as asked, and with a slot list that is no older than the token asked
+   * for. The slot list is fixed at C_Initialize; it is only renewed here while nobody else uses the library.
    */
-  acquire(environment: Environment, choice: TokenChoice): Handle {
-    this.prepare(environment)
-    if (this.users === 0 && findSlots(this.lib, choice).length === 0) this.restart(environment)
-    const slot = onlySlot(findSlots(this.lib, choice), choice)
+  acquire(setup: LibrarySetup, choice: TokenChoice): Handle {
+    const fresh = this.prepare(setup)
+    if (!fresh && this.users === 0 && !hasToken(this.lib, choice)) this.restart(setup)
+    const slot = onlySlot(this.lib, choice)
+    // A first user has suffered no loss yet.
+    if (this.users === 0) this.renewedAt = -Infinity
     this.users += 1
     return slot
   }
@@ -68,9 +83,9 @@ export class Library {
   }
 
   /** Runs `use` on a library initialised for it alone, and leaves the library not initialised. Not while a token is open. */
-  exclusively<T>(environment: Environment, use: (lib: pkcs11.PKCS11) => T): T {
+  exclusively<T>(setup: LibrarySetup, use: (lib: PKCS11) => T): T {
     if (this.users > 0) throw new HsmError('configuration', `${this.path} is in use in this process`)
-    this.restart(environment)
+    this.restart(setup)
     try {
       return use(this.lib)
     } finally {
@@ -78,68 +93,68 @@ export class Library {
     }
   }
 
-  /** Initialised, whoever uses it, with this environment. */
-  prepare(environment: Environment): void {
-    if (!this.initialised) return this.restart(environment)
-    const changed = Object.entries(environment).filter(([name, value]) => process.env[name] !== value).map(([name]) => name)
-    if (changed.length === 0) return
-    if (this.users > 0) throw new HsmError('configuration', `${this.path} is already in use with another ${changed.join(', ')}`)
-    this.restart(environment)
+  /** Initialised, whoever uses it, and set up so. Answers whether it was initialised by this call. */
+  prepare(setup: LibrarySetup): boolean {
+    const changed = this.initialised || this.users > 0 ? this.differences(setup) : []
+    if (changed.length > 0 && this.users > 0) {
+      throw new HsmError('configuration', `${this.path} is already in use in this process with another ${changed.join(', ')}`)
+    }
+    if (this.initialised && changed.length === 0) return false
+    this.restart(setup)
+    return true
   }
 
-  private restart(environment: Environment): void {
-    if (this.initialised) this.finalise()
-    Object.assign(process.env, environment)
+  /**
+   * Finalises and initialises the library under its users, which must notice by `generation`. Sooner than a second after the last time it
+   * does nothing: whoever asks suffered from the same loss, or nothing helps. Throws kind `lost`.
+   */
+  reinitialise(): boolean {
+    const now = performance.now()
+    if (now - this.renewedAt < reinitialiseGapMs) {
+      if (this.initialised) return false
+      throw new HsmError('lost', `${this.path} could not be initialised a moment ago`)
+    }
+    this.renewedAt = now
+    this.restart(this.setup)
+    return true
+  }
+
+  /** Names of what is set up otherwise; parameters may hold more than a name. */
+  private differences({ environment = {}, libraryParameters }: LibrarySetup): readonly string[] {
+    const known = this.setup.environment ?? {}
+    const names = Object.entries(environment).filter(([name, value]) => (known[name] ?? process.env[name]) !== value).map(([name]) => name)
+    return libraryParameters === this.setup.libraryParameters ? names : [...names, 'libraryParameters']
+  }
+
+  private restart(setup: LibrarySetup): void {
+    if (this.everInitialised) this.finalise()
+    this.setup = setup
+    this.everInitialised = true
+    // Two libraries may know the same variable; each is initialised with its own value.
+    Object.assign(process.env, setup.environment)
     try {
-      // Without CKF_OS_LOCKING_OK a library may believe it is never used from two threads.
-      this.module.initialize({ flags: osLockingOk })
+      this.module.initialize(initialiseArguments(setup))
     } catch (error) {
       throw hsmError('lost', `initialising ${this.path}`, error)
     }
     this.initialised = true
+    this.initialisations += 1
   }
 
+  /** Never throws: what a library that lost its device answers here means nothing, C_Initialize tells. */
   private finalise(): void {
     this.initialised = false
-    this.lib.C_Finalize()
+    try {
+      this.lib.C_Finalize()
+    } catch {
+      return
+    }
   }
 }
 
-export function readTokenInfo(lib: pkcs11.PKCS11, slot: Handle): TokenInfo {
-  const info = lib.C_GetTokenInfo(slot)
-  return {
-    label: info.label.trimEnd(),
-    serial: info.serialNumber.trimEnd(),
-    manufacturer: info.manufacturerID.trimEnd(),
-    model: info.model.trimEnd(),
-    flags: info.flags,
-    pinBytes: { min: info.minPinLen, max: info.maxPinLen },
-  }
-}
-
-export function isInitialisedToken(info: TokenInfo): boolean {
-  return (info.flags & pkcs11.CKF_TOKEN_INITIALIZED) !== 0
-}
-
-// By label or serial: slot numbers change with every start on some tokens.
-function findSlots(lib: pkcs11.PKCS11, { tokenLabel, tokenSerial }: TokenChoice): readonly Handle[] {
-  try {
-    return lib.C_GetSlotList(true).filter(slot => {
-      const info = readTokenInfo(lib, slot)
-      return isInitialisedToken(info)
-        && (tokenLabel === undefined || info.label === tokenLabel)
-        && (tokenSerial === undefined || info.serial === tokenSerial)
-    })
-  } catch (error) {
-    throw hsmError('lost', 'reading the slots', error)
-  }
-}
-
-function onlySlot(slots: readonly Handle[], { tokenLabel, tokenSerial }: TokenChoice): Handle {
-  const [slot] = slots
-  if (slot && slots.length === 1) return slot
-  const asked = [tokenLabel && `label ${tokenLabel}`, tokenSerial && `serial ${tokenSerial}`].filter(Boolean).join(' and ') || 'any name'
-  throw new HsmError('configuration', `${slots.length} tokens have ${asked}; exactly one must`)
+// Without CKF_OS_LOCKING_OK a library may believe it is never used from two threads. The binding cuts off the last character.
+function initialiseArguments({ libraryParameters }: LibrarySetup): { flags: number, libraryParameters?: string } {
+  return libraryParameters === undefined ? { flags: osLockingOk } : { flags: osLockingOk, libraryParameters: `${libraryParameters} ` }
 }
 
 // One file, one state, under whatever name: a second path to it must find the same Library.

@@ -93,7 +93,8 @@ function fill(building: string, label: string, module: string): void {
   writeSecret(join(building, 'pin'), pin)
   writeSecret(join(building, 'so-pin'), soPin)
   writeConfiguration(building, building)
-  loadLibrary(module).exclusively({ SOFTHSM2_CONF: configurationFile(building) }, lib => initialise(lib, label, pin, soPin))
+  const setup = { environment: { SOFTHSM2_CONF: configurationFile(building) } }
+  loadLibrary(module, setup).exclusively(setup, lib => initialise(lib, label, pin, soPin))
   writeConfiguration(building, directoryOf(building))
 }
 

@@ -1,0 +1,107 @@
+import type { Evidence } from '../../../domain/key.js'
+import type { Material, Suite } from '../../../domain/material.js'
+import type { Capacity, Hsm, HsmStatus, ObjectListing, Sealed } from '../../../ports/hsm.js'
+import type { Driver } from '../driver/driver.js'
+import { kindRow } from '../driver/mechanisms.js'
+import { suiteOf } from '../profiles/profile.js'
+import { DurableDirectory } from '../token/durable-directory.js'
+import type { Token } from '../token/token.js'
+import type { Errands } from './errands.js'
+import { Figures } from './figures.js'
+
+export interface InlineParts {
+  readonly driver: Driver
+  readonly token: Token
+  readonly durableDirectory: string | undefined
+  /** Does what would block the server for too long. */
+  readonly errands: Errands
+}
+
+/** The driver in the server's own process, for a token whose calls take microseconds. Only the disk and slow errands are waited for. */
+export class InlineHsm implements Hsm {
+  readonly suite: Suite
+  readonly #driver: Driver
+  readonly #token: Token
+  readonly #durable: DurableDirectory | undefined
+  readonly #errands: Errands
+  readonly #figures = new Figures()
+
+  constructor({ driver, token, durableDirectory, errands }: InlineParts) {
+    this.suite = suiteOf(token.profile)
+    this.#driver = driver
+    this.#token = token
+    this.#durable = durableDirectory === undefined ? undefined : new DurableDirectory(durableDirectory)
+    this.#errands = errands
+  }
+
+  async seal(material: Material, plaintext: Uint8Array, additionalData: Uint8Array): Promise<Sealed> {
+    return this.#figures.of(() => this.#driver.seal(material, plaintext, additionalData))
+  }
+
+  async open(material: Material, sealed: Sealed, additionalData: Uint8Array): Promise<Uint8Array> {
+    return this.#figures.of(() => this.#driver.open(material, sealed, additionalData))
+  }
+
+  async mac(material: Material, data: Uint8Array): Promise<Uint8Array> {
+    return this.#figures.of(() => this.#driver.mac(material, data))
+  }
+
+  async sign(material: Material, digest: Uint8Array): Promise<Uint8Array> {
+    return this.#figures.of(() => this.#driver.sign(material, digest))
+  }
+
+  async publicKey(material: Material): Promise<Uint8Array> {
+    return this.#figures.of(() => this.#driver.publicKey(material))
+  }
+
+  async random(length: number): Promise<Uint8Array> {
+    return this.#figures.of(() => this.#driver.random(length))
+  }
+
+  async createMaterial(material: Material): Promise<readonly Evidence[]> {
+    if (kindRow(material.kind).slow) return this.#errands.run(hsm => hsm.createMaterial(material))
+    const create = (): readonly Evidence[] => this.#figures.of(() => this.#driver.createMaterial(material))
+    return this.#durable ? this.#durable.keep(create, () => this.#driver.destroyMaterial(material)) : create()
+  }
+
+  async destroyMaterial(material: Material): Promise<number> {
+    const destroy = (): number => this.#figures.of(() => this.#driver.destroyMaterial(material))
+    return this.#durable ? this.#durable.keep(destroy) : destroy()
+  }
+
+  async find(material: Material): Promise<readonly Evidence[] | undefined> {
+    return this.#figures.of(() => this.#driver.find(material))
+  }
+
+  async list(): Promise<readonly ObjectListing[]> {
+    return this.#figures.of(() => this.#driver.list())
+  }
+
+  async capacity(): Promise<Capacity> {
+    return this.#figures.of(() => this.#driver.capacity())
+  }
+
+  status(): HsmStatus {
+    const { label, serial, manufacturer, model } = this.#token.info
+    return {
+      host: 'inline',
+      token: { label, serial, manufacturer, model },
+      profile: this.#token.profile.name,
+      suite: this.suite,
+      circuit: 'closed',
+      lanes: this.#errands.lanes(),
+      queue: { length: 0, max: 0, waitMsMax: 0 },
+      calls: this.#figures.calls(),
+      latency: this.#figures.latency(),
+    }
+  }
+
+  async probe(): Promise<void> {
+    this.#figures.of(() => { this.#driver.probe() })
+  }
+
+  async close(): Promise<void> {
+    this.#driver.close()
+    await this.#errands.close()
+  }
+}

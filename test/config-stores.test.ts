@@ -1,0 +1,123 @@
+import { expect } from 'chai'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ConfigError, readConfig, type Config } from '../src/config.js'
+import { removeDirectory, temporaryDirectory } from './support/server.js'
+
+describe('configuration of key stores', () => {
+  let directory: string
+  beforeEach(() => { directory = temporaryDirectory() })
+  afterEach(() => removeDirectory(directory))
+
+  function read(settings: unknown, environment: Readonly<Record<string, string>> = {}): Config {
+    const file = join(directory, 'claviger.yaml')
+    writeFileSync(file, typeof settings === 'string' ? settings : JSON.stringify(settings))
+    return readConfig({ CLAVIGER_CONFIG: file, ...environment })
+  }
+
+  function faultsOf(settings: unknown, environment: Readonly<Record<string, string>> = {}): readonly string[] {
+    try {
+      read(settings, environment)
+    } catch (error) {
+      if (error instanceof ConfigError) return error.faults
+      throw error
+    }
+    return []
+  }
+
+  const pinNeeded = (at: string) => `${at} needs exactly one of pinFile, pinEnvironment, pinDescriptor and pinCredential`
+  const tokenNeeded = (at: string) => `${at} needs exactly one of tokenLabel and tokenSerial`
+  const good = { module: '/m.so', tokenLabel: 'a', pinFile: '/pin' }
+
+  for (const [what, settings, faults] of [
+    ['without a module', { tokenLabel: 'a', pinFile: 'b' }, ['hsm.module is missing']],
+    ['without a module but with a PIN', { pinCredential: 'pin' }, ['hsm.module is missing']],
+    ['without a module but with a profile', { profile: 'luna' }, ['hsm.module is missing']],
+    ['without a module but with an environment', { environment: { A: 'b' } }, ['hsm.module is missing']],
+    ['without a module but with parameters for one', { libraryParameters: 'a' }, ['hsm.module is missing']],
+    ['without a PIN', { module: 'a', tokenLabel: 'b' }, [pinNeeded('hsm')]],
+    ['with two PINs', { ...good, pinDescriptor: 3 }, [pinNeeded('hsm')]],
+    ['without a token', { module: 'a', pinFile: 'b' }, [tokenNeeded('hsm')]],
+    ['with a token named twice', { ...good, tokenSerial: 'd' }, [tokenNeeded('hsm')]],
+    ['whose PIN comes from stderr', { module: '/m.so', tokenLabel: 'a', pinDescriptor: 2 },
+      ['hsm.pinDescriptor must be a whole number from 3 to 1023', pinNeeded('hsm')]],
+    ['with a host that there is not', { ...good, host: 'thread' }, ['hsm.host must be one of inline, process']],
+    ['with no lane', { ...good, lanes: { count: 0 } }, ['hsm.lanes.count must be a whole number from 1 to 256']],
+    ['with too many lanes', { ...good, lanes: { count: 257 } }, ['hsm.lanes.count must be a whole number from 1 to 256']],
+    ['with lanes that are a number', { ...good, lanes: 4 }, ['hsm.lanes must be a map of settings']],
+    ['with an unknown setting of lanes', { ...good, lanes: { number: 4 } }, ['there is no setting hsm.lanes.number']],
+    ['with an unknown setting', { ...good, pin: '1234' }, ['there is no setting hsm.pin']],
+    ['without room', { ...good, objectsMax: 0 }, ['hsm.objectsMax must be a whole number from 1 to 100000000']],
+  ] as const) {
+    it(`refuses an HSM ${what}`, () => {
+      expect(faultsOf({ hsm: settings })).to.deep.equal(faults)
+    })
+  }
+
+  it('never repeats what stands where the name of a variable or of a credential should', () => {
+    const { pinFile: _, ...token } = good
+    for (const setting of ['pinEnvironment', 'pinCredential']) {
+      const [fault = '', ...others] = faultsOf({ hsm: { ...token, [setting]: '12 34/56' } })
+      expect(fault).to.contain(`hsm.${setting} must be the name of a`).and.to.not.contain('34')
+      expect(others).to.deep.equal([])
+    }
+    for (const name of ['.', '..', '../pin', '/pin', '']) {
+      expect(faultsOf({ hsm: { ...token, pinCredential: name } })[0], name).to.not.equal(undefined)
+    }
+  })
+
+  it('knows the variable that holds a PIN, whatever it is called', () => {
+    const { pinFile: _, ...token } = good
+    const settings = { keyStores: { a: { ...token, pinEnvironment: 'CLAVIGER_HSM_PIN_A' } } }
+    expect(faultsOf(settings, { CLAVIGER_HSM_PIN_A: '1234' })).to.deep.equal([])
+    expect(faultsOf(settings, { CLAVIGER_HSM_PIN_B: '1234' })).to.deep.equal(['there is no variable CLAVIGER_HSM_PIN_B'])
+  })
+
+  it('lets the embedded token be worked with otherwise', () => {
+    const { hsm } = read({ hsm: { host: 'process', objectsMax: 50, lanes: { count: 2 } } })
+    expect(hsm).to.deep.equal({ host: 'process', objectsMax: 50, lanes: { count: 2 }, verifySeals: true })
+  })
+
+  for (const name of ['default', '', 'a b', 'a.b', 'a/b', 'ä', 'a'.repeat(65)]) {
+    it(`does not let a key store be called ${JSON.stringify(name)}`, () => {
+      const [fault, ...others] = faultsOf({ keyStores: { [name]: good } })
+      expect(fault).to.equal(`"${name}" cannot name a key store: 1 to 64 letters, digits, _ or -, and not default`)
+      expect(others).to.deep.equal([])
+    })
+  }
+
+  it('tells the faults of one key store by its name', () => {
+    expect(faultsOf({
+      keyStores: {
+        a: good, b: { tokenLabel: 'b' }, c: { ...good, tokenSerial: '1' }, d: null, e: { ...good, tokenLabel: 'e', colour: 1 }, f: 'g',
+      },
+    })).to.have.members([
+      'keyStores.b.module is missing', tokenNeeded('keyStores.c'), 'keyStores.d.module is missing',
+      'there is no setting keyStores.e.colour', 'keyStores.f.module is missing', 'keyStores.f must be a map of settings',
+    ])
+  })
+
+  for (const [what, keyStores] of [['a text', 'a'], ['a list', ['a']]] as const) {
+    it(`refuses key stores that are ${what}`, () => {
+      expect(faultsOf({ keyStores })).to.deep.equal(['keyStores must be a map of settings'])
+    })
+  }
+
+  it('refuses one token under two names', () => {
+    expect(faultsOf({ hsm: good, keyStores: { b: { ...good, host: 'process' } } })).to.deep.equal(['keyStores.b is the same token as hsm'])
+    expect(faultsOf({ hsm: good, keyStores: { b: { ...good, environment: { SOFTHSM2_CONF: '/b' } } } })).to.deep.equal([])
+  })
+
+  it('refuses to make new keys in a store that there is not', () => {
+    expect(faultsOf({ defaultKeyStore: 'b', keyStores: { a: good } }))
+      .to.deep.equal(['defaultKeyStore is "b", which keyStores does not have'])
+    expect(read({ defaultKeyStore: 'default' }).defaultKeyStore).to.equal('default')
+  })
+
+  for (const seconds of [1, 601, '10']) {
+    it(`does not let the supervisor wait for ${JSON.stringify(seconds)} seconds`, () => {
+      expect(faultsOf({ supervisor: { hangSeconds: seconds } }))
+        .to.deep.equal(['supervisor.hangSeconds must be a whole number from 2 to 600'])
+    })
+  }
+})
