@@ -10,6 +10,8 @@ export interface LoadOrder {
   readonly requests: readonly string[]
   readonly connections: number
   readonly durationMs: number
+  /** Between an answer and the next request; none, if not given. */
+  readonly pauseMs?: number
 }
 
 export interface LoadResult {
@@ -21,7 +23,7 @@ export interface LoadResult {
 
 const latenciesMax = 2_000_000
 
-async function load({ port, requests, connections, durationMs }: LoadOrder): Promise<LoadResult> {
+async function load({ port, requests, connections, durationMs, pauseMs = 0 }: LoadOrder): Promise<LoadResult> {
   const bytes = requests.map(request => Buffer.from(request))
   const latencies = new Float64Array(latenciesMax)
   let done = 0
@@ -56,7 +58,8 @@ async function load({ port, requests, connections, durationMs }: LoadOrder): Pro
       if (missing > 0) return
       missing = 0
       latencies[done++ % latenciesMax] = performance.now() - sentAt
-      send()
+      if (pauseMs > 0) setTimeout(send, pauseMs)
+      else send()
     })
     send()
   })))

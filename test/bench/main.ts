@@ -24,6 +24,8 @@ const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
 const durationMs = Number(process.env.BENCH_SECONDS ?? 2) * 1000
 const connections = Number(process.env.BENCH_CONNECTIONS ?? 64)
 const signedRequestsEach = 500
+/** A prober that asks without a pause would be a load of its own. */
+const probePauseMs = 10
 const context = { purpose: 'bench', tenant: 'a-tenant-of-ordinary-length' }
 const children: ChildProcess[] = []
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -96,7 +98,7 @@ async function slowServer(): Promise<SlowServerResult> {
   const livez = ['GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n']
   const [encrypt, alive] = await Promise.all([
     ask<LoadResult>(loader, { port, requests, connections, durationMs } satisfies LoadOrder),
-    ask<LoadResult>(prober, { port, requests: livez, connections: 1, durationMs } satisfies LoadOrder),
+    ask<LoadResult>(prober, { port, requests: livez, connections: 1, durationMs, pauseMs: probePauseMs } satisfies LoadOrder),
   ])
   return { encrypt, livez: alive }
 }

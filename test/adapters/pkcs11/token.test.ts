@@ -5,6 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import pkcs11 from 'pkcs11js'
 import type { Pkcs11Config } from '../../../src/adapters/pkcs11/config.js'
+import { reactionTo } from '../../../src/adapters/pkcs11/driver/errors.js'
+import { profiles } from '../../../src/adapters/pkcs11/profiles/choose.js'
+import { p11kit } from '../../../src/adapters/pkcs11/profiles/p11kit.js'
+import { softhsm } from '../../../src/adapters/pkcs11/profiles/softhsm.js'
 import type { Refusal } from '../../../src/adapters/pkcs11/token/refusal.js'
 import { acquireToken } from '../../../src/adapters/pkcs11/token/token.js'
 import { faultModule } from '../../support/fault-module/build.js'
@@ -248,7 +252,6 @@ describe('a refused PIN', function () {
   it('is what every code of C_Login means that speaks of the PIN', () => {
     const codes = [
       pkcs11.CKR_PIN_INCORRECT, pkcs11.CKR_PIN_INVALID, pkcs11.CKR_PIN_LEN_RANGE, pkcs11.CKR_PIN_EXPIRED, pkcs11.CKR_PIN_LOCKED,
-      pkcs11.CKR_USER_PIN_NOT_INITIALIZED,
     ]
     writePin(rightPin(), 1_700_000_000)
     const control = new FaultControl(config.environment?.FAULT_CONTROL ?? '')
@@ -258,6 +261,14 @@ describe('a refused PIN', function () {
       rmSync(refusalFile)
     }
     expect(logins()).to.equal(codes.length)
+  })
+
+  it('is what a token without one means, but for SoftHSM, which says so while another process logs in', () => {
+    const notInitialised = new pkcs11.Pkcs11Error('CKR_USER_PIN_NOT_INITIALIZED', pkcs11.CKR_USER_PIN_NOT_INITIALIZED)
+    for (const profile of profiles) {
+      const isSoftHsm = [softhsm, p11kit].includes(profile)
+      expect(reactionTo(notInitialised, profile).kind, profile.name).to.equal(isSoftHsm ? 'lost' : 'login')
+    }
   })
 
   it('is not what a lost device means', () => {

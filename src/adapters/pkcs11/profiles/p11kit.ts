@@ -17,7 +17,7 @@ export const p11kit: Profile = {
   returnValues: {
     ...softhsm.returnValues,
     // Everything answers so when the server is gone, and until the library is initialised anew.
-    lost: [pkcs11.CKR_DEVICE_ERROR],
+    lost: [...softhsm.returnValues.lost, pkcs11.CKR_DEVICE_ERROR],
   },
   // Session numbers of before may belong to others afterwards: nothing short of a new initialise can be trusted.
   recover: ['reinitialise', 'new-process'],

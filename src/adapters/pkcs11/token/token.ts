@@ -254,7 +254,7 @@ export class Token {
       checkPin(pin.bytes, this.profile.pin, this.info.pinBytes, sourceName(this.config.pin))
       const refused = this.marker.find(this.info, pin.stamp)
       if (refused) throw refused
-      requireTries(infoOf(this.library, this.slot))
+      requireTries(this.info)
       if (this.sendPin(session, pin)) this.marker.clear()
       outcome = 'accepted'
     } catch (error) {
