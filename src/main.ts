@@ -74,6 +74,9 @@ async function start(config: Config, log: Log): Promise<Server> {
     if (error instanceof HsmError && (error.kind === 'lost' || error.kind === 'busy')) {
       throw new StartError(`the HSM is not available: ${error.message}`, exitCodes.unavailable, { cause: error })
     }
+    if (error instanceof HsmError && error.kind === 'configuration') {
+      throw new StartError(error.message, exitCodes.unusable, { cause: error })
+    }
     if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
     const { host, port } = config.listen
     const advice = 'stop what listens there, or set CLAVIGER_LISTEN to another host:port'

@@ -5,8 +5,8 @@ import { readDescriptor } from './adapters/pkcs11/token/pin.js'
 import type { Config } from './config.js'
 import type { Log } from './ports/log.js'
 
-/** sysexits.h: what starting again may cure, and what it cannot. */
-export const exitCodes = { unavailable: 69, refused: 78 } as const
+/** What starting again cannot cure, what it may (sysexits.h), and what only the operator can. */
+export const exitCodes = { unusable: 2, unavailable: 69, refused: 78 } as const
 /** A server that has something to do in this time between two ticks is alive. */
 export const tickMs = 1_000
 /** The first start may make a token, and a vendor's library may look for its device. */

@@ -52,7 +52,7 @@ async function listed(name: string, { keyStore, store }: Reading): Promise<Liste
       keyStore: name,
       token: hsm.status().token,
       capacity: await hsm.capacity(),
-      objects: await tokenObjects(listing, name, store),
+      objects: [...await tokenObjects(listing, name, store)].sort(byLabel),
       missing: await missingObjects(listing, name, store),
     }
   } catch (error) {
@@ -62,6 +62,11 @@ async function listed(name: string, { keyStore, store }: Reading): Promise<Liste
 
 function isBad(store: Listed): boolean {
   return 'failure' in store || store.missing.length > 0 || store.objects.some(({ standing }) => standing === 'unreadable')
+}
+
+/** A token lists its objects in an order of its own, and in another one the next time. */
+function byLabel(one: TokenObject, other: TokenObject): number {
+  return one.label < other.label ? -1 : one.label > other.label ? 1 : 0
 }
 
 /** As JSON: what was thrown has no members of its own there. */
@@ -76,7 +81,7 @@ function lines(store: Listed): readonly string[] {
   const { keyStore, token, capacity: { used, max }, objects, missing } = store
   const title = token ? `, token "${printable(token.label)}" (${printable(`${token.manufacturer} ${token.model}`)})` : ''
   return [
-    `key store ${keyStore}${title}: ${used} objects${max === undefined ? '' : ` of at most ${max}`}`,
+    `key store ${keyStore}${title}: ${used} ${used === 1 ? 'object' : 'objects'}${max === undefined ? '' : ` of at most ${max}`}`,
     ...table(objects.map(object => [`  ${printable(object.label) || '(no label)'}`, object.objectClass, whatIs(object)])),
     ...missing.map(({ label, keyId, region, version }) => `  MISSING ${label}: version ${version} of key ${keyId} in ${region}`),
     '',

@@ -42,7 +42,7 @@ function slot({ slot: number, description, token }: Slot): readonly string[] {
 function details(token: Token): readonly string[] {
   return [
     `${token.manufacturer} ${token.model}, serial ${token.serial}, firmware ${token.firmware}; ${token.flags.join(', ') || 'no flags'}`,
-    `profile: ${token.profile}${token.profile === 'generic' ? ' (no other matches this token)' : ''}`,
+    `profile: ${token.profile}${token.profile === 'generic' ? ' (found out from the token, not from its name)' : ''}`,
     ...table(token.facts.map(({ fact, value, source }) => [`  ${fact}`, source, value])),
     `suites: ${names(token.suites, true) || 'none: the token lacks what sealing needs'}`,
     `root objects: ${token.roots ? 'can be kept here' : 'cannot all be kept here, so the service would not start'}`,

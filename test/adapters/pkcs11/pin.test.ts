@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, openSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { checkPin, hidePin, readPin, resolvePin } from '../../../src/adapters/pkcs11/token/pin.js'
+import { checkPin, hidePin, readDescriptor, readPin, resolvePin } from '../../../src/adapters/pkcs11/token/pin.js'
 import type { PinSource } from '../../../src/adapters/pkcs11/config.js'
 import type { PinShape } from '../../../src/adapters/pkcs11/profiles/profile.js'
 import { newTokenDirectory } from '../../support/softhsm.js'
@@ -52,6 +52,12 @@ describe('where a PIN is read from', () => {
       })
     }
 
+    it('that cannot be read: it says why', () => {
+      expect(() => resolvePin({ file: '/no/such/file' }, silentLog))
+        .to.throw('the PIN cannot be read from the file /no/such/file: no such file or directory')
+      expect(() => resolvePin({ file: directory }, silentLog)).to.throw(`${directory}: it is not a regular file`)
+    })
+
     it('must be there, a regular one, and no longer than a PIN', () => {
       const pipe = join(directory, 'pipe')
       execFileSync('mkfifo', [pipe])
@@ -94,6 +100,14 @@ describe('where a PIN is read from', () => {
     expect(resolved({ descriptor })).to.equal('from a descriptor')
     expectRefused(() => resolvePin({ descriptor: 987 }, silentLog), 'configuration')
     expectRefused(() => resolvePin({ descriptor: -1 }, silentLog), 'configuration')
+  })
+
+  it('a file descriptor may be a pipe that the shell has twice', () => {
+    const module = new URL('../../../src/adapters/pkcs11/token/pin.js', import.meta.url).href
+    const program = `import { readDescriptor } from '${module}'; process.stdout.write(readDescriptor(3))`
+    const shell = '"$0" --input-type=module --eval "$1" 3< <(echo from-the-shell)'
+    expect(execFileSync('bash', ['-c', shell, process.execPath, program]).toString()).to.equal('from-the-shell\n')
+    expectRefused(() => readDescriptor(986), 'configuration')
   })
 
   describe('a systemd credential', () => {

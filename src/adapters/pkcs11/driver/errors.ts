@@ -84,6 +84,8 @@ export function hsmError(kind: HsmErrorKind, doing: string, error: unknown): Hsm
 
 const names = new Map<number, string>([
   [0x1b, 'CKR_ACTION_PROHIBITED'], [aeadDecryptFailed, 'CKR_AEAD_DECRYPT_FAILED'], [0x140, 'CKR_CURVE_NOT_SUPPORTED'],
+  // Of NSS, for a directory that it cannot use (pkcs11n.h).
+  [0xce534351, 'CKR_NSS_CERTDB_FAILED'], [0xce534352, 'CKR_NSS_KEYDB_FAILED'],
   ...Object.entries(pkcs11).filter(([name]) => name.startsWith('CKR_')).map(([name, code]) => [Number(code), name] as const),
 ])
 

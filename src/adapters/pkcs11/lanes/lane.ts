@@ -68,7 +68,9 @@ export class Lane {
     this.#child = spawned(start.config, this.#log)
     this.#pipe = this.#child.stdio[callPipe] as Duplex
     this.#ended = this.#watch()
-    const { removeUnfinished, config: { pin: _source, ...config } } = start
+    const { removeUnfinished, config: { pin: source, ...rest } } = start
+    // Where the PIN is, for errors to name; never the PIN itself.
+    const config = source && !('pin' in source) ? { ...rest, pin: source } : rest
     this.#write({ config, removeUnfinished }, [])
   }
 

@@ -1,8 +1,8 @@
 import { realpathSync } from 'node:fs'
 import { Module } from 'graphene-pk11'
-import type { Handle, PKCS11 } from 'pkcs11js'
+import pkcs11, { type Handle, type PKCS11 } from 'pkcs11js'
 import { HsmError } from '../../../ports/hsm.js'
-import { hsmError } from '../driver/errors.js'
+import { hsmError, returnValueOf } from '../driver/errors.js'
 import { hasToken, onlySlot, type TokenChoice } from './slots.js'
 
 export { isInitialisedToken, readTokenInfo, type TokenChoice, type TokenInfo } from './slots.js'
@@ -135,7 +135,9 @@ export class Library {
     try {
       this.module.initialize(initialiseArguments(setup))
     } catch (error) {
-      throw hsmError('lost', `initialising ${this.path}`, error)
+      // NSS softoken says so when it is not told where its database is.
+      const untold = setup.libraryParameters === undefined && returnValueOf(error) === pkcs11.CKR_ARGUMENTS_BAD
+      throw hsmError('lost', `initialising ${this.path}${untold ? ' without libraryParameters' : ''}`, error)
     }
     this.initialised = true
     this.initialisations += 1

@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { getSystemErrorMap } from 'node:util'
 import { HsmError } from '../../../ports/hsm.js'
 import type { Log } from '../../../ports/log.js'
 import type { PinSource } from '../config.js'
@@ -87,10 +88,17 @@ function readFile(path: string, name: string, log: Log): Pin {
     if ((mode & readableByOthers) !== 0) log.warn('the PIN file can be read by others', { file: path })
     return { bytes: withoutLineEnd(readToEnd(descriptor)), stamp: { modifiedMs: mtimeMs, bytes: size } }
   } catch (error) {
-    throw new HsmError('configuration', `the PIN cannot be read from ${name}`, undefined, { cause: error })
+    throw new HsmError('configuration', `the PIN cannot be read from ${name}: ${reasonOf(error)}`, undefined, { cause: error })
   } finally {
     if (descriptor !== undefined) closeSync(descriptor)
   }
+}
+
+/** "permission denied", or our own words; never Node.js's, which may come to hold more. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'no reason given'
+  if (!('errno' in error)) return error.message
+  return getSystemErrorMap().get(Number(error.errno))?.[1] ?? 'no reason given'
 }
 
 function statOf(descriptor: number): { mode: number, mtimeMs: number, size: number, isFile: boolean } {
@@ -138,18 +146,31 @@ export function readDescriptor(descriptor: number): Buffer {
   }
 }
 
-/** Node.js has pipes with both ends in this process. Where no PIN was given one may have its number, and a read would never end. */
+/**
+ * Node.js has pipes with both ends in this process. Where no PIN was given one may have its number, and a read would never end. A shell's
+ * `3< <(...)` is there twice, too, but nobody here can write to it.
+ */
 function isPipeOfOurOwn(descriptor: number): boolean {
   const { dev, ino } = fstatSync(descriptor)
   for (let other = 0; other < nodesOwnMax; other++) {
     try {
       const stats = fstatSync(other)
-      if (other !== descriptor && stats.isFIFO() && stats.dev === dev && stats.ino === ino) return true
+      if (stats.isFIFO() && stats.dev === dev && stats.ino === ino && isWritable(other)) return true
     } catch {
       // Not open.
     }
   }
   return false
+}
+
+function isWritable(descriptor: number): boolean {
+  try {
+    // Of nothing: the kernel looks at the descriptor all the same.
+    writeSync(descriptor, Buffer.alloc(0))
+    return true
+  } catch {
+    return false
+  }
 }
 
 function keep(name: string, bytes: Buffer): void {
