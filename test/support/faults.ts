@@ -70,7 +70,8 @@ export const allFaults: readonly Fault[] = [
 /** Some of each kind on the busiest functions, for every run of the tests. */
 export const someFaults: readonly Fault[] = allFaults.filter(({ on, name }) =>
   on === '*'
-  || (on === 'C_Decrypt' && /(ENCRYPTED|GENERAL|REMOVED).* always|ENCRYPTED|flip|hang|crash|removed/.test(name))
+  // A wrong bit in every answer is left to the whole table: the first two answers of a lane may agree by chance.
+  || (on === 'C_Decrypt' && /(ENCRYPTED|GENERAL|REMOVED).* always|ENCRYPTED|flip now|hang|crash|removed/.test(name))
   || (on === 'C_Encrypt' && /bit flip|answer lost|login|dropped|KEY_HANDLE_INVALID always/.test(name))
   || (on === 'C_GenerateKey' && /MEMORY now|answer lost|crash of one/.test(name))
   || (on === 'C_GenerateRandom' && /bit flip always|hang$/.test(name)))
