@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-files/audit-log.js'
 import { readCredentialsFile, writeCredentialsFile } from './adapters/credentials-file.js'
 import { headFile } from './adapters/head-file.js'
+import { nobleMlKem } from './adapters/noble-ml-kem.js'
 import { lockDirectory } from './adapters/sql/directory-lock.js'
 import { openSqlite } from './adapters/sql/sqlite.js'
+import { certificatesIn, nitroAttestation } from './adapters/nitro/attestation.js'
 import { systemClock } from './adapters/system-clock.js'
 import { createLog } from './adapters/winston-log.js'
+import { openOtherStores } from './compose/custom-key-stores.js'
 import type { OpenedKeyStores } from './compose/key-stores.js'
 import { Opened } from './compose/opened.js'
 import { openKeyStores } from './compose/tokens.js'
@@ -18,6 +21,8 @@ import { kmsEndpoint } from './http/kms/endpoint.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
 import { deleteExpiredKeys, rotateDueKeys } from './jobs/due-keys.js'
 import { every, type Repeated } from './jobs/every.js'
+import { expireImportedMaterial, removeWrappingKeys } from './jobs/expire-material.js'
+import type { Attestation } from './ports/attestation.js'
 import type { AuditLog } from './ports/audit-log.js'
 import type { Clock } from './ports/clock.js'
 import type { Log } from './ports/log.js'
@@ -25,28 +30,43 @@ import type { Installation, Store } from './ports/store.js'
 import { BackingKeys } from './service/backing-keys.js'
 import { CapacityWatch } from './service/capacity.js'
 import { AccessKeys } from './service/credentials.js'
+import type { CustomKeyStoreRegistry } from './service/custom-key-store-registry.js'
 import { Directory } from './service/directory.js'
 import { installation, InstallationError, type Administrator } from './service/first-start.js'
+import { GrantTokens } from './service/grant-tokens.js'
+import { ImportTokens } from './service/import-tokens.js'
+import { InvocationMemory } from './service/invocations.js'
+import { KeyPairs } from './service/key-pairs/key-pairs.js'
+import { KeyVersions } from './service/key-versions.js'
+import { LastUsage } from './service/last-usage.js'
 import { operations } from './service/operations.js'
 import { Pages } from './service/paging.js'
 import { performer } from './service/perform.js'
+import { Recipients } from './service/recipients.js'
 import { readiness } from './service/readiness.js'
 import { reconcile, reportKeysWithoutStore, reportOrphans } from './service/reconcile.js'
 import { acceptRollback, StoreHead } from './service/rollback.js'
 import { firstRoots, rowAuthenticator } from './service/roots.js'
 import { recordRotation } from './service/rotate-keys.js'
 import type { Services } from './service/services.js'
+import { Turns } from './service/turns.js'
 
 /** Requests in flight at a stop get this long to finish. */
 const closeDeadlineMs = 10_000
 const ownerOnlyDirectory = 0o700
+/** How far GetKeyLastUsage may be behind after a crash. */
+const lastUsageLagMsMax = 60_000
 
 export interface Server {
   readonly url: string
   readonly credentialsFile: string
   readonly services: Services
   /** The work that otherwise runs by the clock. */
-  readonly jobs: Readonly<Record<'rotateDueKeys' | 'deleteExpiredKeys' | 'reconcile' | 'advanceHead' | 'lookAtCapacity', Repeated>>
+  readonly jobs: Readonly<Record<
+    'rotateDueKeys' | 'deleteExpiredKeys' | 'expireMaterial' | 'reconcile' | 'advanceHead' | 'lookAtCapacity' |
+    'flushLastUsage' | 'forgetInvocations',
+    Repeated
+  >>
   /** Finishes what is in flight, then lets go of everything. */
   close(): Promise<void>
 }
@@ -73,8 +93,7 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   const hsm = keyStores.roots
   const store = opened.add(await openSqlite({ file: databaseFile(config), authenticator: rowAuthenticator(hsm, firstRoots.mac) }))
   const credentialsFile = join(config.dataDir, 'admin.env')
-  // What a crash left in any of them can then be cleared before the first call.
-  await keyStores.tried()
+  const customKeyStores = await openOtherStores(config, keyStores, store)
   const installed = await installation({
     keyStores, store, clock, accountId: config.accountId,
     handOver: administrator => writeCredentialsFile(credentialsFile, credentialsOf(administrator, config)),
@@ -82,7 +101,7 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   // Names this process in what it leaves behind.
   const owner = randomUUID()
   const audit = opened.add(await openAudit({ config, keyStores, store, clock, log, owner, installed }))
-  const services = servicesOf({ config, keyStores, store, audit, clock, log, owner, installed })
+  const services = await servicesOf({ config, keyStores, customKeyStores, store, audit, clock, log, owner, installed })
   const head = new StoreHead(store.instance, headFile(join(config.audit.directory, 'store-head')), installed)
   await checkRollback(head, services, config)
   const jobs = await startJobs(services, config, owner, opened, head)
@@ -106,7 +125,7 @@ async function openAudit({ config, keyStores: { roots: hsm }, store, clock, log,
   return openAuditLog({
     directory: config.audit.directory,
     limits: { segmentBytesMax: config.audit.segmentBytesMax },
-    sign: digest => hsm.sign(root, digest),
+    sign: digest => hsm.sign(root, 'ECDSA_SHA_256', digest),
     publicKey: await hsm.publicKey(root),
     rootVersion: installed.roots.audit,
     checkpoints: store.checkpoints,
@@ -116,21 +135,40 @@ async function openAudit({ config, keyStores: { roots: hsm }, store, clock, log,
   })
 }
 
-function servicesOf({ config, keyStores, store, audit, clock, log, owner, installed }: Wiring & { readonly audit: AuditLog }): Services {
+async function servicesOf(
+  { config, keyStores, customKeyStores, store, audit, clock, log, owner, installed }: Wiring & {
+    readonly audit: AuditLog, readonly customKeyStores: CustomKeyStoreRegistry
+  },
+): Promise<Services> {
   const directory = new Directory(store)
+  const keyVersions = new KeyVersions({ keyStores, store, directory, clock, log, owner })
   return {
     accountId: installed.accountId,
+    regions: config.regions,
     hsm: keyStores.roots,
     keyStores, store, directory, audit, clock, log,
     capacity: new CapacityWatch(keyStores, log),
+    keyVersions, customKeyStores,
     backingKeys: new BackingKeys({
-      keyStores, store, directory, clock, log, owner,
+      keyStores, store, directory, log, versions: keyVersions,
       sealsPerVersionMax: config.kms.sealsPerVersionMax,
       onSpentRotation: view => recordRotation(view, 'budget', { audit, clock }),
     }),
     pages: new Pages(keyStores.roots, installed.roots.mac),
+    recipients: new Recipients({ attestation: attestationOf(config), hsm: keyStores.roots, clock }),
+    grantTokens: new GrantTokens(keyStores.roots, installed.roots.mac),
+    importTokens: new ImportTokens(keyStores.roots, installed.roots.mac),
+    lastUsage: new LastUsage(store.keyUsages, installed.createdAt, log),
+    invocations: new InvocationMemory(store.invocations, clock, log),
+    turns: new Turns(),
+    keyPairs: new KeyPairs(nobleMlKem),
     limits: config.kms,
   }
+}
+
+/** Without a root no attestation document can be verified. */
+function attestationOf({ attestation: { roots } }: Config): Attestation | undefined {
+  return roots.length > 0 ? nitroAttestation(roots.flatMap(file => certificatesIn(readFileSync(file, 'utf8')))) : undefined
 }
 
 /** Whoever put back an older database must say that this was meant: what it has forgotten may matter (service/rollback.ts). */
@@ -150,6 +188,7 @@ async function startJobs(
   services: Services, { jobs: { intervalMs } }: Config, owner: string, opened: Opened, head: StoreHead,
 ): Promise<Server['jobs']> {
   const { log } = services
+  const removeOldWrappingKeys = removeWrappingKeys(services)
   const jobs = {
     reconcile: every(intervalMs, 'reconcile', async () => {
       // One batch after the other, until one finds nothing that it can take back.
@@ -159,7 +198,16 @@ async function startJobs(
     advanceHead: every(intervalMs, 'advance the head of the store', () => head.advance(), log),
     lookAtCapacity: every(intervalMs, 'look at the capacity of the key stores', () => services.capacity.look(), log),
     deleteExpiredKeys: every(intervalMs, 'delete expired keys', async () => void await deleteExpiredKeys(services, owner), log),
+    expireMaterial: every(intervalMs, 'expire imported material', async () => {
+      await expireImportedMaterial(services, owner)
+      await removeOldWrappingKeys()
+    }, log),
+    flushLastUsage: every(
+      Math.min(intervalMs, lastUsageLagMsMax), 'write the last usages of keys', () => services.lastUsage.flush(), log),
+    forgetInvocations: every(intervalMs, 'forget old invocations', async () => void await services.invocations.forgetOld(), log),
   }
+  // What the last calls noted; the store is closed after that.
+  opened.push(() => services.lastUsage.flush().catch(error => log.error('the last usages of keys could not be written', { error })))
   for (const job of Object.values(jobs)) opened.push(() => job.stop())
   await jobs.reconcile.now()
   await jobs.deleteExpiredKeys.now()
@@ -187,7 +235,9 @@ export function controlSocket({ dataDir }: Pick<Config, 'dataDir'>): string {
 }
 
 async function openControl(config: Config, { keyStores, capacity, log }: Services, opened: Opened): Promise<void> {
-  const page = () => keyStores.names.map(name => ({ name, ...keyStores.get(name).status(), capacity: capacity.latest(name) }))
+  const page = () => keyStores.names.map(name => ({
+    name, connection: keyStores.connection(name).state, ...keyStores.get(name).status(), capacity: capacity.latest(name),
+  }))
   const control = await controlServer({ path: controlSocket(config), pages: { '/key-stores': page }, log })
   if (control) opened.add(control)
 }

@@ -12,6 +12,8 @@ export interface Config extends StoresConfig {
   readonly dataDir: string
   readonly listen: { readonly host: string, readonly port: number }
   readonly tls: { readonly certificate: string, readonly key: string } | undefined
+  /** PEM files of the roots under which attestation documents are trusted; none: `Recipient` is refused. */
+  readonly attestation: { readonly roots: readonly string[] }
   /** undefined: random at first start. */
   readonly accountId: string | undefined
   /** The first is the home region. */
@@ -58,14 +60,17 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
   if ((certificate === undefined) !== (key === undefined)) reader.fault('tls needs both certificate and key')
   const tls = certificate && key ? { certificate: resolve(certificate), key: resolve(key) } : undefined
   if (tls && reading === 'server') checkTls(tls, reader)
+  const attestationRoots = reader.paths('attestation.roots') ?? []
+  if (reading === 'server') checkRoots(attestationRoots, reader)
   const regionsInFile = reader.texts('regions')
   const acceptRollbackInFile = reader.boolean('acceptRollback')
-  const stores = readStores(reader)
+  const stores = readStores(reader, reading)
   findUnknownVariables(environment, new Set([...knownVariables, ...pinVariables(stores)]), reader)
   const config: Config = {
     dataDir,
     listen: listen(either('CLAVIGER_LISTEN', reader.text('listen')) ?? '127.0.0.1:8080', tls !== undefined, reader),
     tls,
+    attestation: { roots: attestationRoots },
     accountId: accountId(either('CLAVIGER_ACCOUNT_ID', reader.text('accountId')), reader),
     regions: regions(listOf(environment.CLAVIGER_REGIONS) ?? regionsInFile ?? ['us-east-1'], reader),
     ...stores,
@@ -119,6 +124,11 @@ function checkTls(files: { readonly certificate: string, readonly key: string },
   if (certificate && key && !certificate.checkPrivateKey(key)) {
     reader.fault(`tls.key (${files.key}) is not the key of tls.certificate (${files.certificate})`)
   }
+}
+
+/** Whether each can issue certificates is looked at whenever one is used. */
+function checkRoots(files: readonly string[], reader: Reader): void {
+  for (const file of files) parsed('attestation.roots', file, 'certificate', pem => new X509Certificate(pem), reader)
 }
 
 function parsed<T>(setting: string, file: string, kind: string, parse: (pem: Buffer) => T, reader: Reader): T | undefined {

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError, readConfig, type Config } from '../src/config.js'
+import { selfSigned } from './http/self-signed.js'
 import { removeDirectory, temporaryDirectory } from './support/server.js'
 
 describe('configuration of key stores', () => {
@@ -112,6 +113,56 @@ describe('configuration of key stores', () => {
     expect(faultsOf({ defaultKeyStore: 'b', keyStores: { a: good } }))
       .to.deep.equal(['defaultKeyStore is "b", which keyStores does not have'])
     expect(read({ defaultKeyStore: 'default' }).defaultKeyStore).to.equal('default')
+  })
+
+  describe('clusters', () => {
+    const other = { ...good, tokenLabel: 'b' }
+
+    for (const clusterId of [
+      'cluster-abcdefg234', 'cluster-abcdefg234567abcd', 'cluster-abcdefg2310', 'abcdefg2345', 'Cluster-abcdefg2345',
+    ]) {
+      it(`cannot be called ${clusterId}`, () => {
+        expect(faultsOf({ keyStores: { a: { ...good, clusterId } } }))
+          .to.deep.equal(['keyStores.a.clusterId must be cluster- and 11 to 16 letters or digits from 2 to 7'])
+      })
+    }
+
+    it('are not two with one id', () => {
+      const clusterId = 'cluster-abcdefg2345'
+      expect(faultsOf({ keyStores: { a: { ...good, clusterId }, b: { ...other, clusterId } } }))
+        .to.deep.equal(['keyStores.b has the cluster id of keyStores.a'])
+      const { clusters: { a } } = read({ keyStores: { a: good } })
+      expect(faultsOf({ keyStores: { a: good, b: { ...other, clusterId: a?.clusterId } } })).to.have.length(1)
+    })
+
+    it('are not what holds the roots', () => {
+      expect(faultsOf({ hsm: { ...good, clusterId: 'cluster-abcdefg2345' } })).to.deep.equal(['there is no setting hsm.clusterId'])
+    })
+
+    it('have a trust anchor that a server can read, if they have any', () => {
+      const anchored = (trustAnchor: string) => ({ keyStores: { a: { ...good, trustAnchor } } })
+      const faultOf = (trustAnchor: string) => {
+        try {
+          writeFileSync(join(directory, 'claviger.yaml'), JSON.stringify(anchored(trustAnchor)))
+          readConfig({ CLAVIGER_CONFIG: join(directory, 'claviger.yaml') }, 'server')
+          return undefined
+        } catch (error) {
+          return (error as ConfigError).faults.join()
+        }
+      }
+      const { certificate } = selfSigned()
+      for (const [name, text] of [['good', certificate], ['two', certificate + certificate], ['none', 'a certificate']] as const) {
+        writeFileSync(join(directory, `${name}.pem`), text)
+      }
+      expect(faultOf('good.pem')).to.equal(undefined)
+      expect(read(anchored('good.pem')).clusters.a?.trustAnchor).to.equal(join(directory, 'good.pem'))
+      for (const name of ['two', 'none']) {
+        expect(faultOf(`${name}.pem`)).to.equal(`keyStores.a.trustAnchor: ${join(directory, name)}.pem is not one PEM certificate`)
+      }
+      expect(faultOf('missing.pem')).to.contain('keyStores.a.trustAnchor cannot be read: ENOENT')
+      // Who runs a command need not be able to read it.
+      expect(faultsOf(anchored('missing.pem'))).to.deep.equal([])
+    })
   })
 
   for (const seconds of [1, 601, '10']) {

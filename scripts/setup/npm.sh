@@ -4,7 +4,7 @@
 # script would first try to download a binary, and newer npm neither runs such scripts unasked nor passes on settings that it does
 # not know (nodedir, build_from_source). `allowScripts` in package.json is for those who call npm themselves.
 
-readonly node_min=20.12
+readonly node_min=20.19
 readonly addons=(better-sqlite3 pkcs11js)
 readonly stamps=node_modules/.claviger
 

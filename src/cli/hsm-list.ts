@@ -1,6 +1,7 @@
 import { logOf } from '../compose.js'
 import { readConfig } from '../config.js'
 import { openForReading, UnusableInput, type Reading } from '../inspect.js'
+import type { MaterialOwner } from '../domain/material.js'
 import type { Capacity, HsmStatus } from '../ports/hsm.js'
 import { missingObjects, tokenObjects, type MissingObject, type TokenObject } from '../service/token-objects.js'
 import { exitCodes, print, table, type OutputOptions } from './output.js'
@@ -12,6 +13,8 @@ interface ListOptions extends OutputOptions {
 
 interface ListedStore {
   readonly keyStore: string
+  /** Of stores that a custom key store of the API can stand for. */
+  readonly clusterId?: string
   readonly token: HsmStatus['token']
   readonly capacity: Capacity
   readonly objects: readonly TokenObject[]
@@ -29,7 +32,9 @@ export async function hsmList(options: ListOptions): Promise<void> {
   const reading = await openForReading(config, logOf({ ...config, log: { ...config.log, level: 'error' } }))
   try {
     const stores: Listed[] = []
-    for (const name of chosen(options.store, reading.keyStoreNames)) stores.push(await listed(name, reading))
+    for (const name of chosen(options.store, reading.keyStoreNames)) {
+      stores.push(await listed(name, reading, config.clusters[name]?.clusterId))
+    }
     print(options, stores.map(plain), () => stores.flatMap(lines))
     if (stores.some(isBad)) process.exitCode = exitCodes.bad
   } finally {
@@ -44,12 +49,13 @@ function chosen(name: string | undefined, names: readonly string[]): readonly st
 }
 
 /** A store that cannot be reached is said to be so beside the others. */
-async function listed(name: string, { keyStore, store }: Reading): Promise<Listed> {
+async function listed(name: string, { keyStore, store }: Reading, clusterId: string | undefined): Promise<Listed> {
   try {
     const hsm = await keyStore(name)
     const listing = await hsm.list()
     return {
       keyStore: name,
+      ...clusterId !== undefined && { clusterId },
       token: hsm.status().token,
       capacity: await hsm.capacity(),
       objects: [...await tokenObjects(listing, name, store)].sort(byLabel),
@@ -78,10 +84,11 @@ function plain(store: Listed): object {
 
 function lines(store: Listed): readonly string[] {
   if ('failure' in store) return [`key store ${store.keyStore}: ${store.failure}`, '']
-  const { keyStore, token, capacity: { used, max }, objects, missing } = store
+  const { keyStore, clusterId, token, capacity: { used, max }, objects, missing } = store
   const title = token ? `, token "${printable(token.label)}" (${printable(`${token.manufacturer} ${token.model}`)})` : ''
+  const cluster = clusterId === undefined ? '' : ` (${clusterId})`
   return [
-    `key store ${keyStore}${title}: ${used} ${used === 1 ? 'object' : 'objects'}${max === undefined ? '' : ` of at most ${max}`}`,
+    `key store ${keyStore}${cluster}${title}: ${used} ${used === 1 ? 'object' : 'objects'}${max === undefined ? '' : ` of at most ${max}`}`,
     ...table(objects.map(object => [`  ${printable(object.label) || '(no label)'}`, object.objectClass, whatIs(object)])),
     ...missing.map(({ label, keyId, region, version }) => `  MISSING ${label}: version ${version} of key ${keyId} in ${region}`),
     '',
@@ -90,13 +97,18 @@ function lines(store: Listed): readonly string[] {
 
 function whatIs({ standing, owner, key, failure }: TokenObject): string {
   if (!owner) return 'stranger: not made by this service'
-  const name = owner.kind === 'root' ? `root ${owner.root}, version ${owner.version}` : `key ${owner.keyId}, version ${owner.version}`
-  const what = owner.role === 'mac' ? `${name}, HMAC key` : name
+  const what = nameOf(owner)
   if (standing === 'unreadable') return `UNREADABLE: ${what}: ${textOf(failure)}`
   if (standing === 'orphan') {
     return `ORPHAN: ${what}: ${key ? `its row is of key store ${key.keyStore}, or of another suite` : 'no row knows it'}`
   }
   return key ? `${what} (${key.versionState}), ${key.keyState} in ${key.region}` : what
+}
+
+function nameOf(owner: MaterialOwner): string {
+  if (owner.kind === 'wrapping-key') return `wrapping key of ${owner.bits} bits for imports, day ${owner.day}`
+  const name = owner.kind === 'root' ? `root ${owner.root}, version ${owner.version}` : `key ${owner.keyId}, version ${owner.version}`
+  return owner.role === 'mac' ? `${name}, HMAC key` : name
 }
 
 function textOf(error: unknown): string {

@@ -49,12 +49,20 @@ function details(token: Token): readonly string[] {
     `limits: ${Object.entries<Limit>({ ...token.limits }).map(([name, limit]) => `${name} ${limitText(limit)}`).join(', ')}`,
     `operations the token could carry (the service may not have them yet): ${names(token.operations, true)}`,
     `operations it could not: ${names(token.operations, false) || 'none'}`,
+    `key specs it has the mechanisms for: ${specs(token, true) || 'none'}`,
+    `key specs it has not: ${specs(token, false) || 'none'}`,
     `mechanisms: ${token.mechanisms.map(({ type, name }) => name ?? type).join(' ')}`,
   ]
 }
 
 function names(offers: Readonly<Record<string, boolean>>, offered: boolean): string {
   return Object.entries(offers).filter(([, each]) => each === offered).map(([name]) => name).join(', ')
+}
+
+/** With what a token would need for those it cannot do. */
+function specs({ keySpecs }: Token, wanted: boolean): string {
+  return Object.entries(keySpecs).filter(([, { offered }]) => offered === wanted)
+    .map(([name, { needs }]) => wanted || needs.length === 0 ? name : `${name} (needs ${needs.join(', ')})`).join(', ')
 }
 
 function limitText(limit: Limit): string {

@@ -14,7 +14,7 @@ interface WatchOptions extends OutputOptions {
 }
 
 /** A page of the control socket. */
-export interface WatchedStore extends HsmStatus { readonly name: string }
+export interface WatchedStore extends HsmStatus { readonly name: string, readonly connection: string }
 
 const secondsDefault = 2
 const answerMsMax = 5_000
@@ -44,10 +44,10 @@ function chosen(stores: readonly WatchedStore[], name: string | undefined): read
   throw new UnusableInput(`there is no key store ${name}; there are: ${stores.map(store => store.name).join(', ')}`)
 }
 
-function lines({ name, host, token, profile, suite, circuit, lanes, queue, calls, latency }: WatchedStore): readonly string[] {
+function lines({ name, connection, host, token, profile, suite, circuit, lanes, queue, calls, latency }: WatchedStore): readonly string[] {
   const title = token
     ? `token "${token.label}" (${token.manufacturer} ${token.model}), profile ${profile}, suite ${suite}`
-    : 'no token reached yet'
+    : connection === 'disconnected' ? 'disconnected' : 'no token reached yet'
   return [
     `${name}: ${title}, host ${host}, circuit ${circuit}`,
     `  calls: ${calls.done} done, ${calls.failed} failed, ${calls.refused} refused, ${calls.deadlineMissed} over their deadline`,

@@ -1,7 +1,7 @@
 import { logOf } from '../compose.js'
 import { readConfig, type Config } from '../config.js'
-import type { Evidence, KeyVersion } from '../domain/key.js'
-import { backingKey } from '../domain/material.js'
+import type { Evidence, Import, KeyVersion } from '../domain/key.js'
+import { versionMaterial } from '../domain/material.js'
 import { parseKeyRef, type KeyRef } from '../domain/key-ref.js'
 import { attributeValueName, evidenceNow, openForReading, UnusableInput } from '../inspect.js'
 import type { Hsm } from '../ports/hsm.js'
@@ -12,6 +12,8 @@ interface VersionEvidence {
   readonly version: number
   readonly state: string
   readonly keyMaterialId: string
+  /** Of material that came from outside: where it was unwrapped. */
+  readonly imported?: Import['way']
   readonly recorded: readonly Evidence[]
   /** undefined: no such object in the HSM now. */
   readonly now: readonly Evidence[] | undefined
@@ -68,10 +70,11 @@ function keyRef(name: string, region: string, accountId: string): KeyRef {
   }
 }
 
-async function read({ keyId, version, suite, state, keyMaterialId, evidence }: KeyVersion, hsm: Hsm): Promise<VersionEvidence> {
-  const { now, fault } = await evidenceNow(hsm, backingKey(keyId, version, suite))
+async function read(row: KeyVersion, hsm: Hsm): Promise<VersionEvidence> {
+  const { version, state, keyMaterialId, evidence, import: imported } = row
+  const { now, fault } = await evidenceNow(hsm, versionMaterial(row))
   return {
-    version, state, keyMaterialId, recorded: evidence, now,
+    version, state, keyMaterialId, ...imported && { imported: imported.way }, recorded: evidence, now,
     differences: now && differences(evidence, now), ...fault !== undefined && { fault },
   }
 }
@@ -93,9 +96,15 @@ export function differences(recorded: readonly Evidence[], now: readonly Evidenc
   return [...new Set([...changed, ...now.slice(recorded.length).map(({ object }) => object)])]
 }
 
-function lines({ version, state, keyMaterialId, recorded, now, differences: changed, fault }: VersionEvidence): readonly string[] {
+const importWays: Readonly<Record<Import['way'], string>> = {
+  hsm: 'unwrapped inside the HSM', process: 'unwrapped in the server, bytes overwritten at once',
+}
+
+function lines({ version, state, keyMaterialId, imported, recorded, now, ...compared }: VersionEvidence): readonly string[] {
+  const { differences: changed, fault } = compared
   return [
     `version ${version} (${state}), key material ${keyMaterialId}`,
+    ...imported ? [`  imported: ${importWays[imported]}`] : [],
     ...recorded.map(evidence => `  recorded ${new Date(evidence.readAt).toISOString()}: ${attributes(evidence)}`),
     ...(now ?? []).map(evidence => `  now: ${attributes(evidence)}`),
     ...now ? [] : [fault === undefined ? '  now: no such object in the HSM' : `  DIFFERS: ${fault}`],

@@ -10,6 +10,7 @@ import { hsmSelfTest } from './hsm-selftest.js'
 import { hsmWatch } from './hsm-watch.js'
 import { keyEvidence } from './key-evidence.js'
 import { createKey, listKeys, rotateKey } from './keys.js'
+import { listOperations } from './operations.js'
 import { exitCodes } from './output.js'
 
 const program = new Command('claviger')
@@ -76,6 +77,11 @@ key.command('create')
   .option('--json', 'print JSON')
   .action(createKey)
 key.command('rotate').description('rotate a key now').argument('<key id>').option('--json', 'print JSON').action(rotateKey)
+
+program.command('operations')
+  .description('the operations of the API and the key specs: what works, what of the HSM it needs, how it differs from AWS KMS; Markdown')
+  .option('--json', 'print JSON')
+  .action(listOperations)
 
 // Whoever reads our output may stop in the middle (`| head`).
 for (const stream of [process.stdout, process.stderr]) {

@@ -1,7 +1,7 @@
 import { HsmError, type Hsm } from '../ports/hsm.js'
-import type { KeyStores } from '../ports/key-stores.js'
+import type { KeyStoreConnection, KeyStores } from '../ports/key-stores.js'
 import type { Log } from '../ports/log.js'
-import { LaterHsm } from './later-hsm.js'
+import { connectionOf, LaterHsm } from './later-hsm.js'
 
 /** How long a start waits for the stores that it could do without. */
 const otherStoresWaitMs = 5_000
@@ -15,13 +15,12 @@ export interface KeyStoresOptions {
   readonly log: Log
 }
 
-/** The configured stores: that of the roots is open, the others open by themselves as soon as their tokens are there. */
+/** The configured stores: that of the roots is open, the others are opened when they are wanted and as soon as their tokens are there. */
 export class OpenedKeyStores implements KeyStores {
   readonly roots: Hsm
   readonly forNewKeys: string
   readonly names: readonly string[]
-  readonly #stores: ReadonlyMap<string, Hsm>
-  readonly #openedNames: string[] = []
+  readonly #others: ReadonlyMap<string, LaterHsm>
   readonly #log: Log
   #onOpened: ((name: string) => void) | undefined
 
@@ -36,24 +35,41 @@ export class OpenedKeyStores implements KeyStores {
     this.#log = log
     this.forNewKeys = forNewKeys
     this.names = [name, ...others]
-    const later = others.map(other => {
+    this.#others = new Map(others.map(other => {
       const storeLog = logOfStore(other, log)
-      return [other, new LaterHsm(other, () => open(other, storeLog), storeLog, () => this.#opened(other))] as const
-    })
-    this.#stores = new Map<string, Hsm>([[name, roots], ...later])
+      return [other, new LaterHsm(other, () => open(other, storeLog), storeLog, () => this.#opened(other))]
+    }))
   }
 
   get(name: string): Hsm {
-    const store = this.#stores.get(name)
+    const store = name === this.names[0] ? this.roots : this.#others.get(name)
     if (!store) throw new HsmError('lost', `the configuration has no key store ${name}`)
     return store
+  }
+
+  /** Begins to open the stores beside that of the roots: which of them are wanted is known once the database can be read. */
+  openOthers(isWanted: (name: string) => boolean = () => true): void {
+    for (const [name, store] of this.#others) if (isWanted(name)) store.connect()
+  }
+
+  connect(name: string): void {
+    this.#others.get(name)?.connect()
+  }
+
+  async disconnect(name: string): Promise<void> {
+    await this.#others.get(name)?.close()
+  }
+
+  connection(name: string): KeyStoreConnection {
+    if (name === this.names[0]) return connectionOf(this.roots)
+    return this.#others.get(name)?.connection() ?? { state: 'absent' }
   }
 
   /** Waits until every store was tried once, but not for long: one that hangs must not keep the others from serving. */
   async tried(): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>(resolve => { timer = setTimeout(resolve, otherStoresWaitMs) })
-    const attempts = [...this.#stores.values()].flatMap(store => store instanceof LaterHsm ? [store.attempted()] : [])
+    const attempts = [...this.#others.values()].map(store => store.attempted())
     await Promise.race([Promise.all(attempts), late])
     clearTimeout(timer)
   }
@@ -61,16 +77,19 @@ export class OpenedKeyStores implements KeyStores {
   /** Told of every store that is open, now and later. */
   onOpened(listener: (name: string) => void): void {
     this.#onOpened = listener
-    for (const name of [...this.names.slice(0, 1), ...this.#openedNames]) listener(name)
+    for (const name of this.#openNames()) listener(name)
   }
 
   async close(): Promise<void> {
-    const results = await Promise.allSettled([...this.#stores.values()].map(store => store.close()))
+    const results = await Promise.allSettled([this.roots, ...this.#others.values()].map(store => store.close()))
     for (const result of results) if (result.status === 'rejected') throw result.reason
   }
 
+  #openNames(): readonly string[] {
+    return this.names.filter((name, at) => at === 0 || this.#others.get(name)?.isReached)
+  }
+
   #opened(name: string): void {
-    this.#openedNames.push(name)
     this.#warnOfSameToken(name)
     this.#onOpened?.(name)
   }
@@ -78,7 +97,7 @@ export class OpenedKeyStores implements KeyStores {
   /** By two ways of naming it in the configuration. Every key would be an orphan in the other store, and room would be counted twice. */
   #warnOfSameToken(name: string): void {
     const token = tokenOf(this.get(name))
-    const others = [...this.names.slice(0, 1), ...this.#openedNames].filter(other => other !== name && tokenOf(this.get(other)) === token)
+    const others = this.#openNames().filter(other => other !== name && tokenOf(this.get(other)) === token)
     if (token !== undefined && others.length > 0) this.#log.error('key stores are the same token', { keyStore: name, others })
   }
 }

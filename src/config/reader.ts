@@ -42,6 +42,10 @@ export class Reader {
       Array.isArray(value) && value.every(item => typeof item === 'string'))
   }
 
+  paths(name: string): readonly string[] | undefined {
+    return this.texts(name)?.map(path => resolve(this.#directory, path))
+  }
+
   boolean(name: string): boolean | undefined {
     return this.#typed(name, 'true or false', value => typeof value === 'boolean')
   }

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import type { LaneConfig, Pkcs11Config, PinSource } from '../adapters/pkcs11/config.js'
+import { certificateOf, clusterIdOf, clusterIdPattern } from '../domain/custom-key-store.js'
 import type { Reader } from './reader.js'
 
 /** A key store as configured: a token and how to work with it. What is not given is chosen by the token's profile. */
@@ -15,8 +17,16 @@ export interface StoresConfig {
   readonly hsm: StoreConfig
   /** The others, by name. */
   readonly keyStores: Readonly<Record<string, StoreConfig & { readonly module: string }>>
+  /** What each of them is to the custom key stores of the API. */
+  readonly clusters: Readonly<Record<string, ClusterConfig>>
   /** Where CreateKey makes new keys. */
   readonly defaultKeyStore: string
+}
+
+export interface ClusterConfig {
+  readonly clusterId: string
+  /** PEM file: the only certificate with which CreateCustomKeyStore may claim the store. */
+  readonly trustAnchor?: string
 }
 
 /** The store of the roots: `hsm` in the configuration. */
@@ -34,9 +44,11 @@ const laneLimits: Readonly<Record<keyof LaneConfig, readonly [min: number, max: 
   openGapMs: [0, 60_000], keepAliveMs: [0, 3_600_000],
 }
 
-export function readStores(reader: Reader): StoresConfig {
+/** Only a server looks into the files of trust anchors. */
+export function readStores(reader: Reader, reading: 'server' | 'command' = 'command'): StoresConfig {
   const hsm = readStore('hsm', reader)
   const stores = new Map<string, StoreConfig & { readonly module: string }>()
+  const clusters = new Map<string, ClusterConfig>()
   for (const name of reader.names('keyStores')) {
     const at = `keyStores.${name}`
     if (!namePattern.test(name) || name === rootsStore) {
@@ -44,14 +56,44 @@ export function readStores(reader: Reader): StoresConfig {
     } else {
       const store = readStore(at, reader, { moduleNeeded: true })
       stores.set(name, { ...store, module: store.module ?? '' })
+      clusters.set(name, readCluster(name, reader, reading))
     }
   }
   refuseSameToken(new Map([['hsm', hsm], ...[...stores].map(([name, store]) => [`keyStores.${name}`, store] as const)]), reader)
+  refuseSameCluster(clusters, reader)
   const defaultKeyStore = reader.text('defaultKeyStore') ?? rootsStore
   if (defaultKeyStore !== rootsStore && !stores.has(defaultKeyStore)) {
     reader.fault(`defaultKeyStore is "${defaultKeyStore}", which keyStores does not have`)
   }
-  return { hsm, keyStores: Object.fromEntries(stores), defaultKeyStore }
+  return { hsm, keyStores: Object.fromEntries(stores), clusters: Object.fromEntries(clusters), defaultKeyStore }
+}
+
+function readCluster(name: string, reader: Reader, reading: 'server' | 'command'): ClusterConfig {
+  const at = `keyStores.${name}`
+  const clusterId = reader.text(`${at}.clusterId`)
+  if (clusterId !== undefined && !clusterIdPattern.test(clusterId)) {
+    reader.fault(`${at}.clusterId must be cluster- and 11 to 16 letters or digits from 2 to 7`)
+  }
+  const trustAnchor = reader.path(`${at}.trustAnchor`)
+  if (trustAnchor !== undefined && reading === 'server') checkTrustAnchor(`${at}.trustAnchor`, trustAnchor, reader)
+  return { clusterId: clusterId ?? clusterIdOf(name), ...trustAnchor !== undefined && { trustAnchor } }
+}
+
+function checkTrustAnchor(setting: string, file: string, reader: Reader): void {
+  try {
+    if (!certificateOf(readFileSync(file, 'utf8'))) reader.fault(`${setting}: ${file} is not one PEM certificate`)
+  } catch (error) {
+    reader.fault(`${setting} cannot be read: ${(error as Error).message}`)
+  }
+}
+
+function refuseSameCluster(clusters: ReadonlyMap<string, ClusterConfig>, reader: Reader): void {
+  const seen = new Map<string, string>()
+  for (const [name, { clusterId }] of clusters) {
+    const other = seen.get(clusterId)
+    if (other !== undefined) reader.fault(`keyStores.${name} has the cluster id of keyStores.${other}`)
+    seen.set(clusterId, name)
+  }
 }
 
 function readStore(at: string, reader: Reader, { moduleNeeded } = { moduleNeeded: false }): StoreConfig {

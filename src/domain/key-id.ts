@@ -30,6 +30,13 @@ export function newKeyId(random: Uint8Array): string {
   return keyIdOfBytes(bytes)
 }
 
+/** A fresh multi-Region key id from 16 random bytes: those that look like a UUID of version 4 are moved away from it. */
+export function newMultiRegionKeyId(random: Uint8Array): string {
+  const bytes = Uint8Array.from(random)
+  if (isVersion4(bytes)) bytes[6] = (bytes[6] ?? 0) ^ 0x80
+  return keyIdOfBytes(bytes)
+}
+
 function isVersion4(bytes: Uint8Array): boolean {
   return ((bytes[6] ?? 0) >>> 4) === 4 && ((bytes[8] ?? 0) >>> 6) === 2
 }

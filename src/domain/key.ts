@@ -1,11 +1,14 @@
 import type { KeySpec, KeyUsage } from './key-spec.js'
-import type { Suite } from './material.js'
+import type { MaterialKind } from './material.js'
 
 /**
- * `Creating` and `Destroying` are ours: a key in either is never listed, described or used. The others are the states of
- * the KMS developer guide (Key states of AWS KMS keys).
+ * `Creating`, `Destroying` and `Destroyed` are ours: a key in one of them is never listed, described or used. The others are the states of
+ * the KMS developer guide (Key states of AWS KMS keys). Its `Unavailable` is not stored: it follows from the custom key store.
  */
-export type KeyState = 'Creating' | 'Enabled' | 'Disabled' | 'PendingDeletion' | 'Destroying' | 'Destroyed'
+export type KeyState =
+  | 'Creating' | 'Enabled' | 'Disabled' | 'PendingImport' | 'PendingDeletion' | 'PendingReplicaDeletion' | 'Destroying' | 'Destroyed'
+
+export type Origin = 'AWS_KMS' | 'EXTERNAL' | 'AWS_CLOUDHSM'
 
 export interface Tag { readonly TagKey: string, readonly TagValue: string }
 
@@ -21,11 +24,21 @@ export interface Key {
   readonly description: string
   readonly keySpec: KeySpec
   readonly keyUsage: KeyUsage
-  readonly origin: 'AWS_KMS'
+  readonly origin: Origin
+  /** `AWS`: made by the service under `alias/aws/…`, and changed by nobody else. */
+  readonly manager: 'CUSTOMER' | 'AWS'
+  /** Name of the configured token that holds its material. */
   readonly keyStore: string
+  /** Origin AWS_CLOUDHSM only. */
+  readonly customKeyStoreId?: string
+  /** Multi-Region keys only: the same key id in several regions. The one in `primaryRegion` is the primary, the others are its replicas. */
+  readonly multiRegion?: { readonly primaryRegion: string }
   readonly state: KeyState
   /** Only while PendingDeletion. */
   readonly deletionDate?: number
+  /** Only while PendingReplicaDeletion: how long the wait will be once the last replica is gone. */
+  readonly pendingWindowInDays?: number
+  /** 0 before the first material of an EXTERNAL key was imported. */
   readonly currentVersion: number
   readonly schedule?: RotationSchedule
   readonly onDemandRotations: number
@@ -35,23 +48,39 @@ export interface Key {
   readonly revision: number
 }
 
-/** `creating` and `destroying` are the half-way marks that the reconciler finishes or undoes after a crash. */
-export type KeyVersionState = 'creating' | 'ready' | 'destroying' | 'destroyed'
+/**
+ * `creating` and `destroying` are the half-way marks that the reconciler finishes or undoes after a crash. `absent`: imported material that
+ * was deleted or has expired; the same may be imported again.
+ */
+export type KeyVersionState = 'creating' | 'ready' | 'absent' | 'destroying' | 'destroyed'
 
 export interface Rotation { readonly date: number, readonly type: 'AUTOMATIC' | 'ON_DEMAND' }
 
-/** One backing key of a KMS key. Version numbers start at 1 and are never used twice. */
+/** Of a version whose material came from outside. */
+export interface Import {
+  /** Where it was unwrapped: inside the HSM, or in this process, where its bytes were overwritten at once. */
+  readonly way: 'hsm' | 'process'
+  /** Milliseconds since the epoch; undefined: KEY_MATERIAL_DOES_NOT_EXPIRE. */
+  readonly validTo?: number
+  readonly description?: string
+}
+
+/**
+ * One backing key of a KMS key. Version numbers start at 1 and are never used twice. An imported one that is newer than the key's current
+ * version waits for RotateKeyOnDemand.
+ */
 export interface KeyVersion {
   readonly keyId: string
   readonly region: string
   readonly version: number
   readonly state: KeyVersionState
-  readonly suite: Suite
+  readonly kind: MaterialKind
   /** 64 hex digits, as the API shows it. */
   readonly keyMaterialId: string
   readonly createdAt: number
   /** How the version came about; absent for the first. */
   readonly rotation?: Rotation
+  readonly import?: Import
   readonly evidence: readonly Evidence[]
   /** The process that is creating or destroying it (a random id for every start). */
   readonly owner: string

@@ -3,8 +3,19 @@ import { keyIdBytes, keyIdOfBytes } from './key-id.js'
 /** How a backing key seals: the suite byte of the ciphertext header. */
 export type Suite = 'gcm' | 'cbc-hmac'
 
+type RsaBits = 2048 | 3072 | 4096
+
+/** Key pairs of which both halves are objects of the same name. */
+export type KeyPairKind =
+  | `rsa-${RsaBits}-${'encrypt' | 'sign'}`
+  | `ecdsa-${'p256' | 'p384' | 'p521' | 'secp256k1'}` | `ecdh-${'p256' | 'p384' | 'p521'}` | 'ed25519'
+  | `ml-dsa-${44 | 65 | 87}` | `ml-kem-${512 | 768 | 1024}`
+
+/** RSA key pairs that imported material arrives under. */
+export type WrappingKind = `rsa-${RsaBits}-wrapping`
+
 /** What kind of key material sits behind a name in the HSM. */
-export type MaterialKind = Suite | 'hmac-sha-256' | 'ecdsa-p256'
+export type MaterialKind = Suite | `hmac-sha-${224 | 256 | 384 | 512}` | KeyPairKind | WrappingKind
 
 export type RootName = 'seal' | 'mac' | 'audit'
 
@@ -18,11 +29,16 @@ export interface Material {
   readonly macName?: string
   readonly id: Uint8Array
   readonly kind: MaterialKind
+  /** Its bytes came from outside: its objects say so, and are judged accordingly. */
+  readonly imported?: true
 }
 
 export type MaterialOwner =
   | { readonly kind: 'backing-key', readonly keyId: string, readonly version: number, readonly role: 'enc' | 'mac' }
   | { readonly kind: 'root', readonly root: RootName, readonly version: number, readonly role: 'enc' | 'mac' }
+  | { readonly kind: 'wrapping-key', readonly bits: WrappingBits, readonly day: number }
+
+export type WrappingBits = RsaBits
 
 export const materialNameBytesMax = 40
 export const versionMax = 0xffffffff
@@ -31,13 +47,21 @@ const base32Alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 const roleLetter = { enc: 'e', mac: 'm' } as const
 
 /** The backing key of one version of a KMS key: `cvg-<key id, base32>-<version, base 32>-e`; the HMAC key of `cbc-hmac` ends in `-m`. */
-export function backingKey(keyId: string, version: number, suite: Suite): Material {
+export function backingKey(keyId: string, version: number, kind: MaterialKind): Material {
   const bytes = keyIdBytes(keyId)
   const id = new Uint8Array(20)
   id.set(bytes)
   new DataView(id.buffer).setUint32(16, version)
   const stem = `cvg-${base32(bytes)}-${version.toString(32)}`
-  return sealing(`${stem}-${roleLetter.enc}`, `${stem}-${roleLetter.mac}`, id, suite)
+  return sealing(`${stem}-${roleLetter.enc}`, `${stem}-${roleLetter.mac}`, id, kind)
+}
+
+/** The material of a version, as the HSM knows it. */
+export function versionMaterial(
+  version: { readonly keyId: string, readonly version: number, readonly kind: MaterialKind, readonly import?: unknown },
+): Material {
+  const material = backingKey(version.keyId, version.version, version.kind)
+  return version.import === undefined ? material : { ...material, imported: true }
 }
 
 /** One of the service's own root objects: `cvg-root-<name>-<version>`; with suite `cbc-hmac` the HMAC key of `seal` ends in `-m`. */
@@ -48,11 +72,22 @@ export function rootMaterial(root: RootName, version: number, suite: Suite = 'gc
   return { name, id, kind: root === 'mac' ? 'hmac-sha-256' : 'ecdsa-p256' }
 }
 
-function sealing(name: string, macName: string, id: Uint8Array, suite: Suite): Material {
-  return suite === 'cbc-hmac' ? { name, macName, id, kind: suite } : { name, id, kind: suite }
+/** The key pair that imports of one day (days since the epoch) are wrapped for: `cvg-import-<bits>-<day>`. */
+export function wrappingKey(bits: WrappingBits, day: number): Material {
+  const name = `cvg-import-${bits}-${day}`
+  return { name, id: new TextEncoder().encode(name), kind: `rsa-${bits}-wrapping` }
 }
 
-/** Reads a label back; undefined for an object that is not ours. The exact inverse of the two functions above. */
+/** Whether a kind can seal: the suite byte of a ciphertext names it. */
+export function isSuite(kind: MaterialKind): kind is Suite {
+  return kind === 'gcm' || kind === 'cbc-hmac'
+}
+
+function sealing(name: string, macName: string, id: Uint8Array, kind: MaterialKind): Material {
+  return kind === 'cbc-hmac' ? { name, macName, id, kind } : { name, id, kind }
+}
+
+/** Reads a label back; undefined for an object that is not ours. The exact inverse of the functions above. */
 export function materialOwner(label: string): MaterialOwner | undefined {
   const root = /^cvg-root-(?:(seal|mac|audit)-([1-9][0-9]{0,9})|(seal)-([1-9][0-9]{0,9})-m)$/.exec(label)
   if (root) {
@@ -60,6 +95,8 @@ export function materialOwner(label: string): MaterialOwner | undefined {
     if (version > versionMax) return undefined
     return { kind: 'root', root: (root[1] ?? root[3]) as RootName, version, role: root[3] ? 'mac' : 'enc' }
   }
+  const wrapping = /^cvg-import-(2048|3072|4096)-(0|[1-9][0-9]{0,6})$/.exec(label)
+  if (wrapping) return { kind: 'wrapping-key', bits: Number(wrapping[1]) as WrappingBits, day: Number(wrapping[2]) }
   const backing = /^cvg-([a-z2-7]{26})-([1-9a-v][0-9a-v]{0,6})-([em])$/.exec(label)
   const bytes = backing && unbase32(backing[1] as string)
   if (!bytes) return undefined

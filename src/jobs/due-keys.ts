@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Key } from '../domain/key.js'
 import { HsmError } from '../ports/hsm.js'
 import type { KeyName } from '../ports/keys.js'
 import type { KeyStores } from '../ports/key-stores.js'
@@ -29,7 +30,7 @@ export async function deleteExpiredKeys(services: Services, owner: string): Prom
  * One key after the other, each only by the process that holds its lease. A key that fails does not hold up the others, and a key store
  * that fails only its own.
  */
-async function claimEach(
+export async function claimEach(
   job: string, names: readonly KeyName[], services: Services, owner: string, act: (name: KeyName, services: Services) => Promise<boolean>,
 ): Promise<number> {
   let done = 0
@@ -41,8 +42,10 @@ async function claimEach(
     if (!services.audit.healthy()) return done
     // Store and HSM may answer without ever letting the event loop turn; requests must not wait for the whole batch.
     await nextTurn()
-    const keyStore = (await keyStoreOf(name, services)) ?? ''
-    if (failedStores.has(keyStore)) continue
+    const key = await keyOf(name, services)
+    const keyStore = key?.keyStore ?? ''
+    // What waits for a custom key store that is disconnected waits quietly: somebody wants it so.
+    if (failedStores.has(keyStore) || (key && !services.customKeyStores.isConnected(key))) continue
     tried++
     const lease = `${job}:${name.region}/${name.keyId}`
     const now = services.clock.now()
@@ -76,6 +79,6 @@ async function answers(keyStore: string, keyStores: KeyStores): Promise<boolean>
 }
 
 /** undefined when the key cannot be read: what is wrong with it shows when it is acted on. */
-async function keyStoreOf({ region, keyId }: KeyName, { directory }: Services): Promise<string | undefined> {
-  return (await directory.key(region, keyId).catch(() => undefined))?.key.keyStore
+async function keyOf({ region, keyId }: KeyName, { directory }: Services): Promise<Key | undefined> {
+  return (await directory.key(region, keyId).catch(() => undefined))?.key
 }

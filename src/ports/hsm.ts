@@ -1,13 +1,16 @@
+import type { OaepAlgorithm, SigningAlgorithm } from '../domain/key-spec.js'
 import type { Evidence } from '../domain/key.js'
-import type { Material, Suite } from '../domain/material.js'
+import type { Material, MaterialKind, Suite } from '../domain/material.js'
 
 /**
  * One key store: a token behind PKCS#11, its profile and its lanes. Every method may throw HsmError and nothing else.
- * seal, open, mac, sign and random may be repeated after a failure; createMaterial may not (look with `find` first).
+ * All but createMaterial and importMaterial may be repeated after a failure; before those two are, look with `find`.
  */
 export interface Hsm {
   /** What new backing keys of this store seal with. Throws kind `lost` while no token has been reached yet. */
   readonly suite: Suite
+  /** Which kinds of material the token has the mechanisms for. Throws as `suite` does. */
+  readonly kinds: ReadonlySet<MaterialKind>
 
   /**
    * Encrypts with a backing key or `root/seal`. The IV comes from the HSM, never from the caller. `additionalData` is the 32 bytes
@@ -17,12 +20,30 @@ export interface Hsm {
   seal(material: Material, plaintext: Uint8Array, additionalData: Uint8Array): Promise<Sealed>
   /** Throws kind `ciphertext-invalid` for every wrong byte of iv, ciphertext or additional data. */
   open(material: Material, sealed: Sealed, additionalData: Uint8Array): Promise<Uint8Array>
-  /** HMAC-SHA-256, 32 bytes. */
+  /** HMAC with the hash of the material's kind, in full length. */
   mac(material: Material, data: Uint8Array): Promise<Uint8Array>
-  /** ECDSA over P-256 of a SHA-256 digest; r‖s, 64 bytes. */
-  sign(material: Material, digest: Uint8Array): Promise<Uint8Array>
+  /**
+   * `input` is the digest for RSA and ECDSA, the message itself for the others (for ED25519_PH_SHA_512 what is hashed once more inside).
+   * ECDSA answers r‖s, each as long as the order of the curve; the others what the KMS API shows.
+   */
+  sign(material: Material, algorithm: SigningAlgorithm, input: Uint8Array): Promise<Uint8Array>
+  /** Input and signature as `sign` has them; false for every signature that is not one, whatever its length. */
+  verify(material: Material, algorithm: SigningAlgorithm, input: Uint8Array, signature: Uint8Array): Promise<boolean>
   /** SubjectPublicKeyInfo, DER. */
   publicKey(material: Material): Promise<Uint8Array>
+  /** RSAES-OAEP with an empty label, MGF1 with the same hash; the seed comes from the HSM. */
+  encrypt(material: Material, algorithm: OaepAlgorithm, plaintext: Uint8Array): Promise<Uint8Array>
+  /** Throws kind `ciphertext-invalid`, the same for every defect. */
+  decrypt(material: Material, algorithm: OaepAlgorithm, ciphertext: Uint8Array): Promise<Uint8Array>
+  /**
+   * The x-coordinate that ECDH gives with the other side's public key, an uncompressed point (`04‖x‖y`, checked to be on the curve by the
+   * caller). Made inside; the derived object is destroyed again.
+   */
+  deriveSharedSecret(material: Material, peerPoint: Uint8Array): Promise<Uint8Array>
+  /** ML-KEM (FIPS 203). */
+  encapsulate(material: Material): Promise<Encapsulation>
+  /** Throws kind `ciphertext-invalid` for a ciphertext of the wrong length only. */
+  decapsulate(material: Material, ciphertext: Uint8Array): Promise<Uint8Array>
   /** Fresh bytes of the HSM's generator, given out once. The caller owns and overwrites them. */
   random(length: number): Promise<Uint8Array>
 
@@ -31,6 +52,13 @@ export interface Hsm {
    * it should be. Throws kind `exists` when the name is taken.
    */
   createMaterial(material: Material): Promise<readonly Evidence[]>
+  /**
+   * Unwraps what arrived under a wrapping key, judges it, and says what it is, without keeping it. Throws kind `ciphertext-invalid` if it
+   * cannot be unwrapped, `material` if it is not what material of this kind must be.
+   */
+  inspectImport(material: Material, wrapped: WrappedMaterial): Promise<InspectedImport>
+  /** Makes token objects of it, non-exportable, and reads them back; their evidence says LOCAL false. As `createMaterial` otherwise. */
+  importMaterial(material: Material, wrapped: WrappedMaterial): Promise<readonly Evidence[]>
   /** Destroys every object of that name; answers how many there were. No object is no error. */
   destroyMaterial(material: Material): Promise<number>
   /** Reads the evidence of existing material again; undefined when there is none. Throws kind `evidence` if it is not as it should be. */
@@ -53,6 +81,26 @@ export interface Sealed {
   readonly iv: Uint8Array
   /** Ciphertext and, behind it, the tag. */
   readonly ciphertext: Uint8Array
+}
+
+export interface Encapsulation { readonly sharedSecret: Uint8Array, readonly ciphertext: Uint8Array }
+
+export type WrappingAlgorithm = 'RSAES_OAEP_SHA_1' | 'RSAES_OAEP_SHA_256' | 'RSA_AES_KEY_WRAP_SHA_1' | 'RSA_AES_KEY_WRAP_SHA_256'
+
+/** Key material as a client wrapped it (KMS developer guide, Importing key material). */
+export interface WrappedMaterial {
+  readonly wrappingKey: Material
+  readonly algorithm: WrappingAlgorithm
+  readonly bytes: Uint8Array
+}
+
+export interface InspectedImport {
+  /**
+   * 32 bytes that only the same material gives and that do not tell it: of secret keys HMAC-SHA-256 under the material itself of
+   * "claviger imported key material\0" and its length (u32), of key pairs SHA-256 of the SubjectPublicKeyInfo.
+   */
+  readonly fingerprint: Uint8Array
+  readonly way: 'hsm' | 'process'
 }
 
 export interface ObjectListing {
@@ -97,10 +145,12 @@ export interface LaneStatus {
  * `ciphertext-invalid` the client's bytes · `busy` try again later · `lost` session, login or device is gone, a later call may work ·
  * `capacity` the token is full · `missing` the material is not in the token, or its name is not unique · `exists` the name is
  * taken · `evidence` an object is not what it should be · `login` the PIN was refused, never tried again ·
+ * `material` imported key material is not what it should be · `unsupported` the token has not got what this needs ·
  * `configuration` the token, the profile or our use of it is wrong.
  */
 export type HsmErrorKind =
-  | 'ciphertext-invalid' | 'busy' | 'lost' | 'capacity' | 'missing' | 'exists' | 'evidence' | 'login' | 'configuration'
+  | 'ciphertext-invalid' | 'busy' | 'lost' | 'capacity' | 'missing' | 'exists' | 'evidence' | 'login' | 'material' | 'unsupported'
+  | 'configuration'
 
 export class HsmError extends Error {
   override readonly name = 'HsmError'

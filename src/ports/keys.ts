@@ -7,13 +7,15 @@ import type { Key, KeyVersion, KeyView } from '../domain/key.js'
 export interface Keys {
   /** The key with all its versions, in any state; one read. */
   get(region: string, keyId: string): Promise<KeyView | undefined>
-  /** Adds a key and its first version, both half-made, and the budget row of the version. */
-  insert(key: Key, first: KeyVersion): Promise<void>
+  /** Adds a key and its versions, if it has any yet, with the budget rows of the versions. */
+  insert(key: Key, versions: readonly KeyVersion[]): Promise<void>
   /**
    * Writes the key (as `revision + 1`) and the given versions in one transaction; a version that is new gets its budget row.
    * Throws StaleWriteError, having written nothing, if the stored revision is not `key.revision` any more.
    */
   update(key: Key, versions?: readonly KeyVersion[]): Promise<Key>
+  /** `update` of several keys, all or none; for multi-Region keys. */
+  updateAll(changes: readonly KeyChange[]): Promise<readonly Key[]>
   /** Removes a key that was never finished, with its versions. Not for keys that ever were usable. */
   remove(region: string, keyId: string): Promise<void>
   /** Removes a version that was never finished. */
@@ -23,12 +25,16 @@ export interface Keys {
   list(region: string, after: string | undefined, limit: number): Promise<readonly string[]>
   /** The regions that have keys of any state, served or not. */
   regions(): Promise<readonly string[]>
+  /** The regions that have a key of this id in any state but Destroyed: several for a multi-Region key, ascending. */
+  regionsOf(keyId: string): Promise<readonly string[]>
   /** How many keys that are not destroyed name each key store. */
   countByKeyStore(): Promise<ReadonlyMap<string, number>>
   /** Enabled keys whose next scheduled rotation is not later than `now`, oldest first. */
   dueForRotation(now: number, limit: number): Promise<readonly KeyName[]>
-  /** PendingDeletion keys whose date has come, and keys left in Destroying. */
+  /** PendingDeletion keys whose date has come, PendingReplicaDeletion ones whose last replica is gone, and keys left in Destroying. */
   dueForDeletion(now: number, limit: number): Promise<readonly KeyName[]>
+  /** Keys with ready imported material whose time has run out, oldest first. */
+  dueForExpiry(now: number, limit: number): Promise<readonly KeyName[]>
   /** Keys that are Creating or have a version that is creating or destroying. For the reconciler. */
   unsettled(limit: number): Promise<readonly KeyName[]>
 
@@ -39,6 +45,8 @@ export interface Keys {
   reserveSeals(region: string, keyId: string, version: number, count: number, cap: number): Promise<number>
   sealsReserved(region: string, keyId: string, version: number): Promise<number>
 }
+
+export interface KeyChange { readonly key: Key, readonly versions?: readonly KeyVersion[] }
 
 export interface KeyName { readonly region: string, readonly keyId: string }
 

@@ -1,12 +1,20 @@
 import type { Aliases } from './aliases.js'
 import type { Checkpoints } from './audit-log.js'
 import type { Credentials } from './credentials.js'
+import type { CustomKeyStores } from './custom-key-stores.js'
+import type { Grants } from './grants.js'
+import type { Invocations } from './invocations.js'
+import type { KeyUsages } from './key-usages.js'
 import type { Keys } from './keys.js'
 
 /** The metadata of one installation, over SQLite or PostgreSQL. */
 export interface Store {
   readonly keys: Keys
   readonly aliases: Aliases
+  readonly grants: Grants
+  readonly customKeyStores: CustomKeyStores
+  readonly keyUsages: KeyUsages
+  readonly invocations: Invocations
   readonly credentials: Credentials
   readonly checkpoints: Checkpoints
   readonly leases: Leases

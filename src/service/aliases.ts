@@ -1,8 +1,10 @@
 import * as api from '../api/aliases.js'
 import { KmsError } from '../domain/errors.js'
 import { aliasArn, checkAliasName, keyArn, parseKeyRef } from '../domain/key-ref.js'
+import { keySpecRow } from '../domain/key-spec.js'
 import { isVisible, notFound } from '../domain/key-state.js'
-import { onAccount, onKeys } from './operation.js'
+import type { Key } from '../domain/key.js'
+import { nothingAgain, onAccount, onKeys } from './operation.js'
 
 /** KMS developer guide, Quotas. */
 const aliasesPerKeyMax = 50
@@ -21,6 +23,7 @@ export const createAlias = onKeys(api.createAlias, {
     directory.forgetAlias(scope.region, input.AliasName)
     if (!added) throw new KmsError('AlreadyExistsException', `An alias with the name ${aliasArn(scope, input.AliasName)} already exists`)
   },
+  retry: nothingAgain,
 })
 
 export const updateAlias = onKeys(api.updateAlias, {
@@ -31,7 +34,7 @@ export const updateAlias = onKeys(api.updateAlias, {
   ],
   async run({ keys: [old, target], input, scope }, { store, directory, clock }) {
     if (!old || !target) return
-    if (old.key.keyUsage !== target.key.keyUsage || old.key.keySpec !== target.key.keySpec) {
+    if (!isAlike(old.key, target.key)) {
       throw new KmsError('ValidationException', 'An alias can only be moved to a key of the same type and usage')
     }
     if (old.key.keyId !== target.key.keyId) await checkQuota(store.aliases.count(scope.region, target.key.keyId))
@@ -50,6 +53,7 @@ export const deleteAlias = onKeys(api.deleteAlias, {
     directory.forgetAlias(scope.region, input.AliasName)
     if (!removed) throw aliasNotFound(aliasArn(scope, input.AliasName))
   },
+  retry: nothingAgain,
 })
 
 export const listAliases = onAccount(api.listAliases, {
@@ -78,6 +82,11 @@ export const listAliases = onAccount(api.listAliases, {
     }
   },
 })
+
+/** The same type, however large, and the same use (KMS API Reference, UpdateAlias). */
+function isAlike(one: Key, other: Key): boolean {
+  return one.keyUsage === other.keyUsage && keySpecRow(one.keySpec).type === keySpecRow(other.keySpec).type
+}
 
 async function checkQuota(count: Promise<number>): Promise<void> {
   if (await count >= aliasesPerKeyMax) {

@@ -3,6 +3,7 @@ import type { Members, Shape } from '../api/shape.js'
 import type { AuditEvent } from '../domain/audit-chain.js'
 import type { Caller } from '../domain/caller.js'
 import type { KmsError } from '../domain/errors.js'
+import type { Key } from '../domain/key.js'
 import type { Clock } from '../ports/clock.js'
 import type { Operation } from './operation.js'
 
@@ -11,7 +12,11 @@ export interface CallOrigin {
   readonly requestId: string
   readonly sourceIp: string
   readonly userAgent: string
+  /** `amz-sdk-invocation-id`: the same for every try of one call of a client. */
+  readonly invocationId?: string
 }
+
+type Detail = string | Readonly<Record<string, string>>
 
 interface UsedVersion { readonly keyArn: string, readonly keyVersion: number, readonly keyMaterialId: string }
 
@@ -27,16 +32,31 @@ export class CallRecord {
   operation: Operation | undefined
   input: unknown
   output: unknown
+  /** The keys that the operation worked with, once it has. */
+  keys: readonly Key[] = []
+  /** The earlier request whose answer this one gets again. */
+  retryOf: string | undefined
+  readonly eventId = randomUUID()
+  /** When the call came. */
+  readonly time: number
   readonly #origin: CallOrigin
-  readonly #eventTime: string
   readonly #resources: string[] = []
   readonly #used: UsedVersion[] = []
+  #details: Readonly<Record<string, Detail>> | undefined
   #caller: Caller | undefined
   #region: string | undefined
 
   constructor(origin: CallOrigin, clock: Clock) {
     this.#origin = origin
-    this.#eventTime = new Date(clock.now()).toISOString()
+    this.time = clock.now()
+  }
+
+  get requestId(): string {
+    return this.#origin.requestId
+  }
+
+  get invocationId(): string | undefined {
+    return this.#origin.invocationId
   }
 
   identified({ caller, region }: { caller: Caller, region: string }): void {
@@ -52,6 +72,10 @@ export class CallRecord {
     this.#used.push({ keyArn, keyVersion, keyMaterialId })
   }
 
+  detail(name: string, value: Detail): void {
+    this.#details = { ...this.#details, [name]: value }
+  }
+
   succeeded(): AuditEvent {
     const members = this.operation?.readOnly ? null : this.operation?.contract.output
     return this.#event(recordableMembers(members, this.output), undefined)
@@ -65,11 +89,11 @@ export class CallRecord {
   #event(responseElements: AuditEvent['responseElements'], error: KmsError | undefined): AuditEvent {
     return {
       eventVersion: '1.11',
-      eventTime: this.#eventTime,
+      eventTime: new Date(this.time).toISOString(),
       eventSource: 'kms.amazonaws.com',
       eventName: this.operation?.name ?? this.eventName ?? 'Unknown',
       eventType: 'AwsApiCall',
-      eventID: randomUUID(),
+      eventID: this.eventId,
       requestID: this.#origin.requestId,
       awsRegion: this.#region,
       sourceIPAddress: this.#origin.sourceIp,
@@ -78,11 +102,17 @@ export class CallRecord {
       readOnly: this.operation?.readOnly ?? true,
       requestParameters: recordableMembers(this.operation?.contract.input, this.input),
       responseElements,
-      additionalEventData: this.#used.length > 0 ? { keyVersions: this.#used } : undefined,
+      additionalEventData: this.#additional(),
       resources: this.#resources.length > 0 ? this.#resources.map(resource) : undefined,
       errorCode: error?.code,
       errorMessage: error?.message === '' ? undefined : error?.message,
     }
+  }
+
+  #additional(): AuditEvent['additionalEventData'] {
+    const keyVersions = this.#used.length > 0 ? { keyVersions: this.#used } : undefined
+    if (!this.#details && this.retryOf === undefined) return keyVersions
+    return { ...keyVersions, ...this.#details, ...this.retryOf !== undefined && { retryOf: this.retryOf } }
   }
 }
 

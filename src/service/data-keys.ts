@@ -1,8 +1,9 @@
 import * as api from '../api/data-keys.js'
 import { KmsError } from '../domain/errors.js'
 import type { UsableKey } from '../domain/key-state.js'
+import { fitsDataKeys } from './key-fit.js'
 import { onKey } from './operation.js'
-import { refuseRecipient } from './recipient.js'
+import { answerTo } from './recipient.js'
 import type { Services } from './services.js'
 
 interface DataKeyInput {
@@ -17,15 +18,17 @@ export const generateDataKey = onKey(api.generateDataKey, {
   readOnly: true,
   state: 'use',
   aliases: true,
+  fits: key => { fitsDataKeys(key, 'GenerateDataKey') },
   key: input => input.KeyId,
-  check(input) {
-    dataKeyBytes(input)
-    refuseRecipient(input)
-  },
-  async run({ key, input, used }, services) {
+  check: dataKeyBytes,
+  async run({ key, input, used, recipient }, services) {
     const { plaintext, blob, version } = await makeDataKey(key, input, services)
     used(key.key.arn, version.version, version.keyMaterialId)
-    return { CiphertextBlob: blob, Plaintext: plaintext, KeyId: key.key.arn, KeyMaterialId: version.keyMaterialId }
+    return {
+      CiphertextBlob: blob,
+      ...await answerTo(recipient, 'Plaintext', plaintext, version.keyMaterialId),
+      KeyId: key.key.arn,
+    }
   },
 })
 
@@ -33,6 +36,7 @@ export const generateDataKeyWithoutPlaintext = onKey(api.generateDataKeyWithoutP
   readOnly: true,
   state: 'use',
   aliases: true,
+  fits: key => { fitsDataKeys(key, 'GenerateDataKeyWithoutPlaintext') },
   key: input => input.KeyId,
   check: dataKeyBytes,
   async run({ key, input, used }, services) {

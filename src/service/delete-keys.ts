@@ -1,5 +1,7 @@
+import { pendingWindowDays, tombstone } from '../domain/deletion.js'
 import type { Key, KeyVersionState, KeyView } from '../domain/key.js'
-import { backingKey, type Material } from '../domain/material.js'
+import { versionMaterial, type Material } from '../domain/material.js'
+import { dayMs } from '../domain/rotation.js'
 import { HsmError, type Hsm } from '../ports/hsm.js'
 import type { KeyName } from '../ports/keys.js'
 import { serviceEvent } from './service-event.js'
@@ -8,13 +10,18 @@ import { tokenObjects } from './token-objects.js'
 
 /**
  * Destroys a key whose deletion date has come, or one whose destruction a crash interrupted: rows `destroying`, objects gone, rows
- * `destroyed`. What is left is a tombstone without policy, tags and description. Answers false when it is not due any more.
+ * `destroyed`. What is left is a tombstone without policy, tags and description. Answers false when it is not due any more. Of a primary
+ * whose last replica is gone it starts the wait.
  */
 export async function deleteDueKey({ region, keyId }: KeyName, services: Services): Promise<boolean> {
-  const { directory, backingKeys, store, audit, clock } = services
+  const { directory, keyVersions, store, audit, clock } = services
   const stored = await store.keys.get(region, keyId)
+  if (stored?.key.state === 'PendingReplicaDeletion') {
+    await startWindow(stored.key, services)
+    return false
+  }
   // Neither marked nor recorded again and again while its key store is away.
-  if (stored) await backingKeys.reach(stored.key)
+  if (stored) await keyVersions.reach(stored.key)
   if (stored && isDue(stored.key, clock.now())) await refuseWrongToken(stored, services)
   const destroying = await directory.change(region, keyId, view => {
     if (!isDue(view.key, clock.now())) return undefined
@@ -27,12 +34,19 @@ export async function deleteDueKey({ region, keyId }: KeyName, services: Service
   }))
   await store.aliases.removeAllOf(region, keyId)
   directory.forgetAllAliases()
-  await backingKeys.destroyObjects(destroying)
-  await directory.change(region, keyId, view => {
-    const { schedule: _, ...key } = view.key
-    return { key: { ...key, state: 'Destroyed', policy: '', tags: [], description: '' }, versions: allVersions(view, 'destroyed') }
-  })
+  await store.grants.removeAllOf(region, keyId)
+  await keyVersions.destroyObjects(destroying)
+  const destroyed = await directory.change(region, keyId, view => ({ key: tombstone(view.key), versions: allVersions(view, 'destroyed') }))
+  for (const { key: relative } of await directory.relatives(destroyed)) await startWindow(relative, services)
   return true
+}
+
+/** Once the last replica of a primary is gone, its own wait begins. */
+async function startWindow({ region, keyId }: KeyName, { directory, clock }: Services): Promise<void> {
+  await directory.changeAll(region, keyId, ({ key: { pendingWindowInDays: days = pendingWindowDays.max, ...key } }, relatives) => {
+    if (key.state !== 'PendingReplicaDeletion' || relatives.length > 0) return undefined
+    return [{ key: { ...key, state: 'PendingDeletion', deletionDate: clock.now() + days * dayMs } }]
+  })
 }
 
 function allVersions({ versions }: KeyView, state: KeyVersionState) {
@@ -50,9 +64,9 @@ function isDue({ state, deletionDate }: Key, now: number): boolean {
 async function refuseWrongToken({ key, versions }: KeyView, { keyStores, store, log }: Services): Promise<void> {
   const hsm = keyStores.get(key.keyStore)
   const missing: string[] = []
-  for (const { keyId, version, suite, state } of versions.values()) {
-    const material = backingKey(keyId, version, suite)
-    if (state === 'ready' && !await isThere(hsm, material)) missing.push(material.name)
+  for (const version of versions.values()) {
+    const material = versionMaterial(version)
+    if (version.state === 'ready' && !await isThere(hsm, material)) missing.push(material.name)
   }
   if (missing.length === 0) return
   const { keyId, keyStore } = key

@@ -47,17 +47,35 @@ export class Directory {
    * came between. Answers the key as written, or as it was if `decide` answers undefined (nothing to do).
    */
   async change(region: string, keyId: string, decide: (view: KeyView) => Change | undefined): Promise<KeyView> {
-    for (let attempt = 1; ; attempt++) {
-      const view = await this.#store.keys.get(region, keyId)
-      if (!view) throw new Error(`key ${keyId} is not in the store`)
+    return this.#decided(async () => {
+      const view = await this.#stored(region, keyId)
       const change = decide(view)
-      if (!change) return view
-      try {
-        return await this.#write(change, view)
-      } catch (error) {
-        if (!(error instanceof StaleWriteError) || attempt >= changeAttemptsMax) throw error
-      }
-    }
+      return change ? this.#write([change], view) : view
+    })
+  }
+
+  /**
+   * `change` of a multi-Region key together with its relatives: those in other regions that are not destroyed. What `decide` answers is
+   * written all or none, and has the key itself first: a relative that is added meanwhile changes it, and then all is decided anew.
+   * Answers the key itself.
+   */
+  async changeAll(
+    region: string, keyId: string, decide: (view: KeyView, relatives: readonly KeyView[]) => readonly [Change, ...Change[]] | undefined,
+  ): Promise<KeyView> {
+    return this.#decided(async () => {
+      const view = await this.#stored(region, keyId)
+      const relatives = await this.relatives(view)
+      const changes = decide(view, relatives)
+      return changes ? this.#write(changes, view) : view
+    })
+  }
+
+  /** The keys of the same id in other regions, as they are stored now; not those that are destroyed. */
+  async relatives({ key: { region, keyId, multiRegion } }: KeyView): Promise<readonly KeyView[]> {
+    if (!multiRegion) return []
+    const regions = (await this.#store.keys.regionsOf(keyId)).filter(other => other !== region)
+    const views = await Promise.all(regions.map(other => this.#store.keys.get(other, keyId)))
+    return views.filter(view => view !== undefined)
   }
 
   /** To be called after every write that does not go through `change`. */
@@ -76,13 +94,31 @@ export class Directory {
     this.#aliases.clear()
   }
 
-  async #write({ key, versions = [] }: Change, before: KeyView): Promise<KeyView> {
+  async #stored(region: string, keyId: string): Promise<KeyView> {
+    const view = await this.#store.keys.get(region, keyId)
+    if (!view) throw new Error(`key ${keyId} is not in the store`)
+    return view
+  }
+
+  async #decided<T>(attempt: () => Promise<T>): Promise<T> {
+    for (let count = 1; ; count++) {
+      try {
+        return await attempt()
+      } catch (error) {
+        if (!(error instanceof StaleWriteError) || count >= changeAttemptsMax) throw error
+      }
+    }
+  }
+
+  async #write(changes: readonly [Change, ...Change[]], before: KeyView): Promise<KeyView> {
     try {
-      const written = await this.#store.keys.update(key, versions)
+      const [{ key, versions = [] }] = changes
+      const { keys } = this.#store
+      const [written = key] = changes.length === 1 ? [await keys.update(key, versions)] : await keys.updateAll(changes)
       return { key: written, versions: new Map([...before.versions, ...versions.map(version => [version.version, version] as const)]) }
     } finally {
       // Also when it failed: a commit whose answer was lost may still have happened.
-      this.forgetKey(key.region, key.keyId)
+      for (const { key } of changes) this.forgetKey(key.region, key.keyId)
     }
   }
 

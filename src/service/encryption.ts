@@ -1,19 +1,25 @@
 import * as api from '../api/encryption.js'
 import type { Input } from '../api/shape.js'
-import { decodeCiphertextBlob, type CiphertextBlob } from '../domain/ciphertext-blob.js'
-import { incorrectKey, invalidCiphertext, KmsError } from '../domain/errors.js'
+import { decodeCiphertextBlob } from '../domain/ciphertext-blob.js'
+import { invalidCiphertext, KmsError } from '../domain/errors.js'
 import type { UsableKey } from '../domain/key-state.js'
+import { checkContext, checkSize, decryptUnder, encryptUnder, shownMaterialId } from './ciphers.js'
+import { fitsDecryption, fitsUse } from './key-fit.js'
 import { onKey, onKeys, type Call, type KeyNeed } from './operation.js'
-import { refuseRecipient } from './recipient.js'
+import { answerTo } from './recipient.js'
 import type { Services } from './services.js'
 
 export const encrypt = onKey(api.encrypt, {
   state: 'use',
   aliases: true,
-  algorithm: input => input.EncryptionAlgorithm,
+  check: input => checkContext('EncryptionContext', input.EncryptionAlgorithm, input.EncryptionContext),
+  fits(key, input) {
+    fitsUse(key, 'Encrypt', 'ENCRYPT_DECRYPT', input.EncryptionAlgorithm)
+    checkSize(key, input.EncryptionAlgorithm, input.Plaintext)
+  },
   key: input => input.KeyId,
-  async run({ key, input, used }, { backingKeys }) {
-    const { blob, version } = await backingKeys.seal(key, input.Plaintext, input.EncryptionContext ?? {})
+  async run({ key, input, used }, services) {
+    const { blob, version } = await encryptUnder(key, input.EncryptionAlgorithm, input.Plaintext, input.EncryptionContext, services)
     used(key.key.arn, version.version, version.keyMaterialId)
     return { CiphertextBlob: blob, KeyId: key.key.arn, EncryptionAlgorithm: input.EncryptionAlgorithm }
   },
@@ -22,87 +28,95 @@ export const encrypt = onKey(api.encrypt, {
 export const decrypt = onKeys(api.decrypt, {
   readOnly: true,
   check(input) {
-    refuseRecipient(input)
+    checkContext('EncryptionContext', input.EncryptionAlgorithm, input.EncryptionContext)
     ciphertextOrModifier(input.CiphertextBlob, input.KeyId, 'KeyId', input)
   },
   needs: input => [sourceNeed(input.KeyId, input.CiphertextBlob, 'kms:Decrypt', input.EncryptionAlgorithm)],
   async run(call, services) {
+    const { input } = call
     const key = keyAt(call, 0)
-    const { plaintext, version } = await open(key, call.input.CiphertextBlob, call.input.EncryptionContext, services)
+    const { plaintext, version } = await openSource(call, input.EncryptionAlgorithm, input.EncryptionContext, services)
     call.used(key.key.arn, version.version, version.keyMaterialId)
     return {
-      KeyId: key.key.arn, Plaintext: plaintext, EncryptionAlgorithm: call.input.EncryptionAlgorithm, KeyMaterialId: version.keyMaterialId,
+      KeyId: key.key.arn,
+      ...await answerTo(call.recipient, 'Plaintext', plaintext, shownMaterialId(version)),
+      EncryptionAlgorithm: input.EncryptionAlgorithm,
     }
   },
-  rehearse: (call, services) => tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.EncryptionContext, services),
+  async rehearse(call, services) {
+    const { input } = call
+    if (!input.CiphertextBlob) return
+    const { plaintext } = await openSource(call, input.EncryptionAlgorithm, input.EncryptionContext, services)
+    plaintext.fill(0)
+  },
 })
 
 export const reEncrypt = onKeys(api.reEncrypt, {
-  check: input => ciphertextOrModifier(input.CiphertextBlob, input.SourceKeyId, 'SourceKeyId', input),
+  check(input) {
+    checkContext('SourceEncryptionContext', input.SourceEncryptionAlgorithm, input.SourceEncryptionContext)
+    checkContext('DestinationEncryptionContext', input.DestinationEncryptionAlgorithm, input.DestinationEncryptionContext)
+    ciphertextOrModifier(input.CiphertextBlob, input.SourceKeyId, 'SourceKeyId', input)
+  },
   needs: input => [
     sourceNeed(input.SourceKeyId, input.CiphertextBlob, 'kms:ReEncryptFrom', input.SourceEncryptionAlgorithm),
     {
       ref: input.DestinationKeyId, action: 'kms:ReEncryptTo', state: 'use', aliases: true,
-      algorithm: { name: input.DestinationEncryptionAlgorithm, otherwise: 'InvalidKeyUsageException' },
+      fits: key => { fitsUse(key, 'ReEncrypt', 'ENCRYPT_DECRYPT', input.DestinationEncryptionAlgorithm) },
     },
   ],
   async run(call, services) {
     const { input } = call
     const [from, to] = [keyAt(call, 0), keyAt(call, 1)]
-    const source = await open(from, input.CiphertextBlob, input.SourceEncryptionContext, services)
+    const source = await openSource(call, input.SourceEncryptionAlgorithm, input.SourceEncryptionContext, services)
     try {
-      const { blob, version } = await services.backingKeys.seal(to, source.plaintext, input.DestinationEncryptionContext ?? {})
+      // Only now is it known how much there is to encrypt.
+      checkSize(to.key, input.DestinationEncryptionAlgorithm, source.plaintext)
+      const { blob, version } = await encryptUnder(
+        to, input.DestinationEncryptionAlgorithm, source.plaintext, input.DestinationEncryptionContext, services,
+      )
       call.used(from.key.arn, source.version.version, source.version.keyMaterialId)
       call.used(to.key.arn, version.version, version.keyMaterialId)
+      const [sourceMaterial, destinationMaterial] = [shownMaterialId(source.version), shownMaterialId(version)]
       return {
         CiphertextBlob: blob,
         SourceKeyId: from.key.arn,
         KeyId: to.key.arn,
         SourceEncryptionAlgorithm: input.SourceEncryptionAlgorithm,
         DestinationEncryptionAlgorithm: input.DestinationEncryptionAlgorithm,
-        SourceKeyMaterialId: source.version.keyMaterialId,
-        DestinationKeyMaterialId: version.keyMaterialId,
+        ...sourceMaterial !== undefined && { SourceKeyMaterialId: sourceMaterial },
+        ...destinationMaterial !== undefined && { DestinationKeyMaterialId: destinationMaterial },
       }
     } finally {
       source.plaintext.fill(0)
     }
   },
-  rehearse: (call, services) => tryToOpen(keyAt(call, 0), call.input.CiphertextBlob, call.input.SourceEncryptionContext, services),
+  async rehearse(call, services) {
+    const { input } = call
+    if (!input.CiphertextBlob) return
+    const { plaintext } = await openSource(call, input.SourceEncryptionAlgorithm, input.SourceEncryptionContext, services)
+    try {
+      checkSize(keyAt(call, 1).key, input.DestinationEncryptionAlgorithm, plaintext)
+    } finally {
+      plaintext.fill(0)
+    }
+  },
 })
 
 /** A symmetric ciphertext names its key, so the client need not; a blob that names none of ours is simply invalid. */
 function sourceNeed(ref: string | undefined, bytes: Uint8Array | undefined, action: string, algorithm: string): KeyNeed {
-  // AWS KMS answers a Decrypt that does not fit its key otherwise than any other call.
-  const need = { action, state: 'use', aliases: true, algorithm: { name: algorithm, otherwise: 'IncorrectKeyException' } } as const
+  const need: Omit<KeyNeed, 'ref'> = { action, state: 'use', aliases: true, fits: key => { fitsDecryption(key, algorithm) } }
   if (ref !== undefined) return { ...need, ref }
   const blob = decodeCiphertextBlob(bytes ?? new Uint8Array())
   if (!blob) throw invalidCiphertext()
   return { ...need, ref: blob.keyId, otherwise: invalidCiphertext }
 }
 
-async function open(
-  key: UsableKey, bytes: Uint8Array | undefined, context: Readonly<Record<string, string>> | undefined, services: Services,
+/** Decrypts with the first key of the call. */
+function openSource(
+  call: Call<{ readonly CiphertextBlob?: Uint8Array }>, algorithm: Input<typeof api.decrypt>['EncryptionAlgorithm'],
+  context: Readonly<Record<string, string>> | undefined, services: Services,
 ) {
-  const blob = decodeCiphertextBlob(bytes ?? new Uint8Array())
-  if (!blob) throw invalidCiphertext()
-  if (blob.keyId !== key.key.keyId) throw await otherKey(blob, key, services)
-  return services.backingKeys.open(key, blob, context ?? {})
-}
-
-/** A ciphertext of another key of ours was sent to the wrong key; one that names no key at all is damaged. */
-async function otherKey(blob: CiphertextBlob, { key }: UsableKey, { directory }: Services): Promise<KmsError> {
-  const other = await directory.key(key.region, blob.keyId)
-  if (!other) return invalidCiphertext()
-  return incorrectKey()
-}
-
-/** What DryRun tries of a Decrypt: all but the answer. */
-async function tryToOpen(
-  key: UsableKey, bytes: Uint8Array | undefined, context: Readonly<Record<string, string>> | undefined, services: Services,
-): Promise<void> {
-  if (!bytes) return
-  const { plaintext } = await open(key, bytes, context, services)
-  plaintext.fill(0)
+  return decryptUnder(keyAt(call, 0), algorithm, call.input.CiphertextBlob ?? new Uint8Array(), context, services)
 }
 
 function ciphertextOrModifier(

@@ -43,7 +43,7 @@ export async function installation(options: FirstStartOptions): Promise<Installa
 }
 
 /** The row carries a MAC of `root/mac`, so another token shows here first. */
-async function storedInstallation({ instance }: Store): Promise<Installation | undefined> {
+export async function storedInstallation({ instance }: Store): Promise<Installation | undefined> {
   try {
     return await instance.get()
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { KeyVersion } from '../domain/key.js'
+import { isMultiRegionId, relatedKeysMax } from '../domain/multi-region.js'
 import type { Keys } from '../ports/keys.js'
 
 /** Seals that a process sets aside at once: one write to the store for this many; a crash wastes what is left of them. */
@@ -34,11 +35,6 @@ export class InvocationBudget {
     return 'spent'
   }
 
-  /** Forgets the share of a version that will not seal any more. */
-  drop(version: KeyVersion): void {
-    this.#left.delete(nameOf(version))
-  }
-
   #takeFromMemory(name: string): boolean {
     const left = this.#left.get(name) ?? 0
     if (left === 0) return false
@@ -56,14 +52,20 @@ export class InvocationBudget {
   }
 
   async #reserve(name: string, { region, keyId, version }: KeyVersion): Promise<number> {
-    const wanted = Math.max(1, Math.min(reservationMax, Math.floor(this.#cap / reservationsPerCapMin)))
-    const granted = await this.#keys.reserveSeals(region, keyId, version, wanted, this.#cap)
+    const cap = this.#capOf(keyId)
+    const wanted = Math.max(1, Math.min(reservationMax, Math.floor(cap / reservationsPerCapMin)))
+    const granted = await this.#keys.reserveSeals(region, keyId, version, wanted, cap)
     this.#left.set(name, (this.#left.get(name) ?? 0) + granted)
     return granted
   }
 
   async #isNearlySpent({ region, keyId, version }: KeyVersion): Promise<boolean> {
-    return await this.#keys.sealsReserved(region, keyId, version) >= this.#cap * replaceAtPart
+    return await this.#keys.sealsReserved(region, keyId, version) >= this.#capOf(keyId) * replaceAtPart
+  }
+
+  /** Relatives of a multi-Region key count apart, under the same material. */
+  #capOf(keyId: string): number {
+    return isMultiRegionId(keyId) ? Math.max(1, Math.floor(this.#cap / relatedKeysMax)) : this.#cap
   }
 }
 

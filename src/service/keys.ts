@@ -1,52 +1,23 @@
 import * as api from '../api/keys.js'
-import type { Input } from '../api/shape.js'
 import { KmsError } from '../domain/errors.js'
-import { newKeyId } from '../domain/key-id.js'
+import { pendingWindowDays, reprieved } from '../domain/deletion.js'
 import { keyArn } from '../domain/key-ref.js'
-import { keySpecs } from '../domain/key-spec.js'
+import { checkState, notFound } from '../domain/key-state.js'
 import type { Key } from '../domain/key.js'
-import { defaultPolicy } from '../domain/policy/default-policy.js'
-import { checkPolicyDocument } from '../domain/policy/parse.js'
+import { isReplica } from '../domain/multi-region.js'
 import { dayMs } from '../domain/rotation.js'
 import { changeKey } from './change-key.js'
 import { keyMetadata } from './key-metadata.js'
-import { onAccount, onKey, type Call } from './operation.js'
-import type { Services } from './services.js'
-import { checkTags } from './tags.js'
+import { onAccount, onKey } from './operation.js'
 
-const keyIdBytes = 16
 const listPageDefault = 100
-/** KMS API Reference, ScheduleKeyDeletion; the model would let 1-365 through. */
-const pendingWindowDays = { min: 7, max: 30 } as const
-
-type CreateKeyInput = Input<typeof api.createKey>
-
-export const createKey = onAccount(api.createKey, {
-  check(input) {
-    checkKind(input)
-    checkTags(input.Tags ?? [])
-    if (input.Policy !== undefined) checkPolicyDocument(input.Policy)
-  },
-  async run(call, services) {
-    const draft = await draftKey(call, services)
-    const { backingKeys, store } = services
-    const view = await backingKeys.make(draft, async () => {
-      const first = backingKeys.draft(draft, draft.currentVersion)
-      await store.keys.insert(draft, first)
-      return first
-    }, key => ({ ...key, state: 'Enabled' }))
-    const current = view.versions.get(view.key.currentVersion)
-    if (current) call.used(view.key.arn, current.version, current.keyMaterialId)
-    return { KeyMetadata: keyMetadata(view) }
-  },
-})
 
 export const describeKey = onKey(api.describeKey, {
   readOnly: true,
   state: 'read',
   aliases: true,
   key: input => input.KeyId,
-  run: async ({ key }) => ({ KeyMetadata: keyMetadata(key) }),
+  run: async ({ key }, services) => ({ KeyMetadata: await keyMetadata(key, services) }),
 })
 
 export const listKeys = onAccount(api.listKeys, {
@@ -62,18 +33,18 @@ export const listKeys = onAccount(api.listKeys, {
 })
 
 export const enableKey = onKey(api.enableKey, {
-  state: 'change',
+  state: 'enable',
   key: input => input.KeyId,
   async run({ key }, services) {
-    await changeKey(key, 'change', services, stored => stored.state === 'Enabled' ? stored : { ...stored, state: 'Enabled' })
+    await changeKey(key, 'enable', services, stored => stored.state === 'Enabled' ? stored : { ...stored, state: 'Enabled' })
   },
 })
 
 export const disableKey = onKey(api.disableKey, {
-  state: 'change',
+  state: 'enable',
   key: input => input.KeyId,
   async run({ key }, services) {
-    await changeKey(key, 'change', services, stored => stored.state === 'Disabled' ? stored : { ...stored, state: 'Disabled' })
+    await changeKey(key, 'enable', services, stored => stored.state === 'Disabled' ? stored : { ...stored, state: 'Disabled' })
   },
 })
 
@@ -86,7 +57,7 @@ export const updateKeyDescription = onKey(api.updateKeyDescription, {
 })
 
 export const scheduleKeyDeletion = onKey(api.scheduleKeyDeletion, {
-  state: 'change',
+  state: 'schedule-deletion',
   key: input => input.KeyId,
   check({ PendingWindowInDays: days }) {
     if (days < pendingWindowDays.min || days > pendingWindowDays.max) {
@@ -94,73 +65,43 @@ export const scheduleKeyDeletion = onKey(api.scheduleKeyDeletion, {
       throw new KmsError('ValidationException', `PendingWindowInDays must be between ${min} and ${max}.`)
     }
   },
-  async run({ key, input }, services) {
-    const deletionDate = services.clock.now() + input.PendingWindowInDays * dayMs
-    const { key: { arn } } = await changeKey(key, 'change', services, stored => ({ ...stored, state: 'PendingDeletion', deletionDate }))
-    return {
-      KeyId: arn,
-      DeletionDate: new Date(deletionDate),
-      KeyState: 'PendingDeletion' as const,
-      PendingWindowInDays: input.PendingWindowInDays,
-    }
+  async run({ key: { key: { region, keyId } }, input }, services) {
+    const { directory, clock } = services
+    const days = input.PendingWindowInDays
+    const { key } = await directory.changeAll(region, keyId, (view, relatives) => {
+      const { key: stored } = checkState(view, 'schedule-deletion')
+      // Its relatives lean on it: the wait begins when the last of them is gone (service/delete-keys.ts).
+      if (relatives.length > 0 && !isReplica(stored)) {
+        return [{ key: { ...stored, state: 'PendingReplicaDeletion', pendingWindowInDays: days } }]
+      }
+      return [{ key: { ...stored, state: 'PendingDeletion', deletionDate: clock.now() + days * dayMs } }]
+    })
+    return scheduled(key, days)
+  },
+  retry: {
+    outcome: ({ KeyId }) => KeyId ?? '',
+    async answer(arn, { keys: [view], input }) {
+      if (!view) throw notFound({ arn })
+      return scheduled(view.key, input.PendingWindowInDays)
+    },
   },
 })
 
 export const cancelKeyDeletion = onKey(api.cancelKeyDeletion, {
   state: 'cancel-deletion',
   key: input => input.KeyId,
-  async run({ key }, services) {
-    await changeKey(key, 'cancel-deletion', services, ({ deletionDate: _, ...stored }) => ({ ...stored, state: 'Disabled' }))
-    return { KeyId: key.key.arn }
+  async run({ key: { key: { region, keyId, arn } } }, { directory }) {
+    await directory.change(region, keyId, view => ({ key: reprieved(checkState(view, 'cancel-deletion')) }))
+    return { KeyId: arn }
   },
+  retry: { outcome: ({ KeyId }) => KeyId ?? '', answer: async arn => ({ KeyId: arn }) },
 })
 
-async function draftKey({ input, scope }: Call<CreateKeyInput>, { keyStores, clock }: Services): Promise<Key> {
-  const keyStore = keyStores.forNewKeys
-  const keyId = newKeyId(await keyStores.get(keyStore).random(keyIdBytes))
+function scheduled({ arn, state, deletionDate }: Key, days: number) {
   return {
-    ...scope,
-    keyId,
-    arn: keyArn(scope, keyId),
-    createdAt: clock.now(),
-    description: input.Description,
-    keySpec: 'SYMMETRIC_DEFAULT',
-    keyUsage: 'ENCRYPT_DECRYPT',
-    origin: 'AWS_KMS',
-    keyStore,
-    state: 'Creating',
-    currentVersion: 1,
-    onDemandRotations: 0,
-    policy: input.Policy ?? defaultPolicy(scope.accountId),
-    tags: input.Tags ?? [],
-    revision: 1,
+    KeyId: arn,
+    ...deletionDate !== undefined && { DeletionDate: new Date(deletionDate) },
+    KeyState: state === 'PendingReplicaDeletion' ? state : 'PendingDeletion' as const,
+    PendingWindowInDays: days,
   }
-}
-
-/** What kind of key is asked for, and whether it can be made here. */
-function checkKind(input: CreateKeyInput): void {
-  const spec = input.KeySpec ?? input.CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT'
-  if (input.KeySpec !== undefined && input.CustomerMasterKeySpec !== undefined) {
-    throw new KmsError('ValidationException', 'You cannot specify KeySpec and CustomerMasterKeySpec in the same request. '
-      + 'CustomerMasterKeySpec is deprecated.')
-  }
-  if (spec !== 'SYMMETRIC_DEFAULT' && input.KeyUsage === undefined) {
-    throw new KmsError('ValidationException', 'You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.')
-  }
-  const row = keySpecs.get(spec)
-  if (!row) throw unsupported(`KeySpec ${spec}`)
-  const usage = input.KeyUsage ?? 'ENCRYPT_DECRYPT'
-  if (!row.usages.some(known => known === usage)) {
-    throw new KmsError('ValidationException', `KeyUsage ${usage} is not compatible with KeySpec ${spec}`)
-  }
-  if (input.Origin !== 'AWS_KMS') throw unsupported(`Origin ${input.Origin}`)
-  if (input.MultiRegion) throw unsupported('MultiRegion')
-  if (input.CustomKeyStoreId !== undefined) {
-    throw new KmsError('CustomKeyStoreNotFoundException', `Custom key store ${input.CustomKeyStoreId} does not exist`)
-  }
-  if (input.XksKeyId !== undefined) throw unsupported('XksKeyId')
-}
-
-function unsupported(what: string): KmsError {
-  return new KmsError('UnsupportedOperationException', `${what} is not supported.`)
 }

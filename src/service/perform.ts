@@ -1,13 +1,16 @@
 import type { Members } from '../api/shape.js'
 import type { Caller } from '../domain/caller.js'
-import { incorrectKey, KmsError } from '../domain/errors.js'
-import { keySpecs } from '../domain/key-spec.js'
+import { KmsError } from '../domain/errors.js'
 import { aliasArn, keyArn, parseKeyRef, type KeyRef, type Scope } from '../domain/key-ref.js'
-import { checkState, isVisible, notFound, type UsableKey } from '../domain/key-state.js'
+import { atTime } from '../domain/imported-material.js'
+import { checkManager, checkState, isVisible, notFound, type UsableKey } from '../domain/key-state.js'
 import type { KeyView } from '../domain/key.js'
+import { isReserved } from '../domain/managed-keys.js'
 import { decide } from '../domain/policy/decide.js'
 import { CallRecord, type CallOrigin } from './call-record.js'
 import { refusalOf } from './refusal.js'
+import { invocationName } from './invocations.js'
+import { madeManagedKey, managedKey } from './managed-keys.js'
 import type { Call, KeyNeed, Operation } from './operation.js'
 import type { Services } from './services.js'
 
@@ -53,6 +56,8 @@ export function performer(services: Services): Performer {
       wipe(record.operation?.contract.output, performed.output)
       throw error
     }
+    services.lastUsage.note(
+      { operation: performed.operation.name, usedAt: record.time, eventId: record.eventId, requestId: record.requestId }, record.keys)
     return performed
   }
 }
@@ -76,37 +81,75 @@ async function answer(record: CallRecord, front: Front, services: Services): Pro
   record.input = input
   const scope = { region: identity.region, accountId: services.accountId }
   operation.check(input, scope)
-  refuseGrantTokens(input)
-  const keys = await allowedKeys(operation.needs(input), identity.caller, scope, services, record)
-  if (keys.length === 0) authorise(identity.caller, `kms:${operation.name}`, undefined)
+  const recipient = services.recipients.verify(input)
+  if (recipient) record.detail('recipient', recipient.facts)
+  const tokens = grantTokensOf(input)
+  if (tokens.length > 0) await services.grantTokens.read(tokens)
+  const needs = operation.needs(input)
+  if (needs.length === 0) authorise(identity.caller, `kms:${operation.name}`, undefined)
+  const found = await allowedKeys(needs, identity.caller, scope, services, record).catch(error => goneAtRetry(operation, error))
   const call: Call = {
-    caller: identity.caller, scope, input, keys,
+    caller: identity.caller, scope, input, keys: [], recipient, requestId: record.requestId,
     used: (arn, version, keyMaterialId) => record.used(arn, version, keyMaterialId),
+    detail: (name, value) => record.detail(name, value),
   }
-  const output = await runOrRehearse(operation, call, services)
+  const output = await once(operation, call, found, services, record)
   record.output = output
   return { operation, output }
+}
+
+interface Found { readonly need: KeyNeed, readonly view: KeyView }
+
+/** Runs the operation, unless this is a retry of a call that has been: that is known before the state of its keys is, which it changed. */
+function once(
+  operation: Operation, call: Call, found: readonly Found[] | KmsError, services: Services, record: CallRecord,
+): Promise<unknown> {
+  async function run(): Promise<unknown> {
+    if (found instanceof KmsError) throw found
+    const keys = usableKeys(found, services)
+    record.keys = keys.map(({ key }) => key)
+    return runOrRehearse(operation, { ...call, keys }, services)
+  }
+  const { retry } = operation
+  const { caller: { arn: caller }, scope: { region }, input, requestId } = call
+  const name = retry && invocationName(record.invocationId, { caller, region, operation: operation.name }, operation.contract.input, input)
+  if (!retry || !name) return run()
+  return services.invocations.once(name, {
+    requestId, run, outcomeOf: retry.outcome,
+    again(outcome, firstRequestId) {
+      record.retryOf = firstRequestId
+      const keys = found instanceof KmsError ? [] : found.map(({ view }) => checkState(view, 'read'))
+      return retry.answer(outcome, { ...call, keys }, services)
+    },
+  })
+}
+
+/** What a call took away, its retry cannot find: told only when it turns out to be no retry. */
+function goneAtRetry({ retry }: Operation, error: unknown): KmsError {
+  if (retry && error instanceof KmsError && error.code === 'NotFoundException') return error
+  throw error
 }
 
 /** Permission comes before state: who may not use a key is not told whether it is disabled. */
 async function allowedKeys(
   needs: readonly KeyNeed[], caller: Caller, scope: Scope, services: Services, record: CallRecord,
-): Promise<readonly UsableKey[]> {
-  const found: { need: KeyNeed, view: KeyView }[] = []
+): Promise<readonly Found[]> {
+  const found: Found[] = []
   for (const need of needs) {
     const view = await findKey(need, caller, scope, services)
     record.resource(view.key.arn)
     found.push({ need, view })
   }
-  for (const { need, view } of found) authorise(caller, need.action, view.key.arn)
-  for (const { need, view } of found) checkAlgorithm(need, view)
-  return found.map(({ need, view }) => checkState(view, need.state))
+  for (const { need, view } of found) {
+    authorise(caller, need.action, view.key.arn)
+    checkManager(view.key, need.state, caller, need.action)
+  }
+  return found
 }
 
-function checkAlgorithm({ algorithm }: KeyNeed, { key }: KeyView): void {
-  if (!algorithm || keySpecs.get(key.keySpec)?.encryptionAlgorithms.some(known => known === algorithm.name)) return
-  if (algorithm.otherwise === 'IncorrectKeyException') throw incorrectKey()
-  throw new KmsError(algorithm.otherwise, `Algorithm ${algorithm.name} is incompatible with key spec ${key.keySpec}.`)
+function usableKeys(found: readonly Found[], services: Services): readonly UsableKey[] {
+  for (const { need, view } of found) need.fits?.(view.key)
+  return found.map(({ need, view }) => checkState(view, need.state, services.customKeyStores.isConnected(view.key)))
 }
 
 async function findKey(need: KeyNeed, caller: Caller, scope: Scope, services: Services): Promise<KeyView> {
@@ -115,18 +158,22 @@ async function findKey(need: KeyNeed, caller: Caller, scope: Scope, services: Se
   if (ref.accountId !== scope.accountId) throw foreignKey(caller, need.action)
   const keyId = ref.kind === 'key' ? ref.keyId : await aliasTarget(ref, caller, need, scope, services)
   const view = await services.directory.key(scope.region, keyId)
-  if (view && isVisible(view.key.state)) return view
+  if (view && isVisible(view.key.state)) return atTime(view, services.clock.now())
   // Inside the account a missing key may be named, but only to who may call the action at all.
   authorise(caller, need.action, keyArn(scope, keyId))
   throw need.otherwise?.() ?? notFound({ arn: keyArn(scope, keyId) })
 }
 
+/** The key of a service is made when a caller who may do so first names it. */
 async function aliasTarget(
-  { name }: KeyRef & { kind: 'alias' }, caller: Caller, need: KeyNeed, scope: Scope, { directory }: Services,
+  { name }: KeyRef & { kind: 'alias' }, caller: Caller, need: KeyNeed, scope: Scope, services: Services,
 ): Promise<string> {
-  const alias = await directory.alias(scope.region, name)
-  if (alias) return alias.targetKeyId
+  const { directory } = services
+  const known = isReserved(name) ? await managedKey(scope, name, services) : (await directory.alias(scope.region, name))?.targetKeyId
+  if (known !== undefined) return known
   authorise(caller, need.action, aliasArn(scope, name))
+  const made = await madeManagedKey(scope, name, services)
+  if (made !== undefined) return made
   throw new KmsError('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`)
 }
 
@@ -149,8 +196,8 @@ async function runOrRehearse(operation: Operation, call: Call, services: Service
   throw new KmsError('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.')
 }
 
-/** No grant was ever issued, so no grant token can be valid. */
-function refuseGrantTokens(input: unknown): void {
-  const { GrantTokens: tokens } = input as { GrantTokens?: readonly string[] }
-  if (tokens && tokens.length > 0) throw new KmsError('InvalidGrantTokenException')
+/** A token must be one that was made here. Whether its grant still exists, and applies, does not matter to who is allowed anyway. */
+function grantTokensOf(input: unknown): readonly string[] {
+  const { GrantTokens: tokens = [], GrantToken: token } = input as { GrantTokens?: readonly string[], GrantToken?: string }
+  return token === undefined ? tokens : [...tokens, token]
 }

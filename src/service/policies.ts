@@ -7,14 +7,14 @@ import { onKey } from './operation.js'
 const onlyName = 'default'
 
 export const putKeyPolicy = onKey(api.putKeyPolicy, {
-  state: 'read',
+  state: 'put-policy',
   key: input => input.KeyId,
   check(input) {
     if (input.PolicyName !== onlyName) throw new KmsError('UnsupportedOperationException', 'The only policy name is default')
     checkPolicyDocument(input.Policy)
   },
   async run({ key, input }, services) {
-    await changeKey(key, 'read', services, stored => ({ ...stored, policy: input.Policy }))
+    await changeKey(key, 'put-policy', services, stored => ({ ...stored, policy: input.Policy }))
   },
 })
 

@@ -1,16 +1,16 @@
 import * as api from '../api/random.js'
 import { KmsError } from '../domain/errors.js'
+import { connectedStore } from './custom-key-store-states.js'
 import { onAccount } from './operation.js'
-import { refuseRecipient } from './recipient.js'
+import { answerTo } from './recipient.js'
 
 export const generateRandom = onAccount(api.generateRandom, {
   readOnly: true,
   check(input) {
     if (input.NumberOfBytes === undefined) throw new KmsError('ValidationException', 'NumberOfBytes is required.')
-    refuseRecipient(input)
-    if (input.CustomKeyStoreId !== undefined) {
-      throw new KmsError('CustomKeyStoreNotFoundException', `Custom key store ${input.CustomKeyStoreId} does not exist`)
-    }
   },
-  run: async ({ input }, { hsm }) => ({ Plaintext: await hsm.random(input.NumberOfBytes ?? 0) }),
+  async run({ input: { NumberOfBytes: length = 0, CustomKeyStoreId: id }, scope, recipient }, services) {
+    const hsm = id === undefined ? services.hsm : services.keyStores.get(connectedStore(id, scope.region, services).keyStore)
+    return answerTo(recipient, 'Plaintext', await hsm.random(length))
+  },
 })

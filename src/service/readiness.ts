@@ -10,10 +10,11 @@ const otherStoreMsMax = 2_000
 
 /**
  * Whether calls can be served: HSM login alive, store writable, audit log writable. The HSM is that of the roots: without another key store
- * its keys cannot be used, but all others can, so it is named and no more. Says `ok`, `nearly full` or `failed`; the log has the reason.
+ * its keys cannot be used, but all others can, so it is named and no more. Says `ok`, `nearly full` or `failed`, for which the
+ * log has the reason, or `disconnected` of a custom key store that is meant to be so.
  */
 export async function readiness(services: Services): Promise<Readiness> {
-  const { hsm, keyStores, store, audit, log, capacity } = services
+  const { hsm, keyStores, customKeyStores, store, audit, log, capacity } = services
   async function check(name: string, probe: () => Promise<void>, keyStore?: string): Promise<[string, string]> {
     try {
       await probe()
@@ -22,6 +23,10 @@ export async function readiness(services: Services): Promise<Readiness> {
       log.warn('not ready', { check: name, error })
       return [name, 'failed']
     }
+  }
+  async function checkOther(name: string): Promise<[string, string]> {
+    if (!customKeyStores.isWanted(name)) return [`keyStore:${name}`, 'disconnected']
+    return check(`keyStore:${name}`, () => probeInTime(keyStores.get(name)), name)
   }
   const [roots = '', ...others] = keyStores.names
   const [needed, rest] = await Promise.all([
@@ -36,7 +41,7 @@ export async function readiness(services: Services): Promise<Readiness> {
         if (!audit.healthy()) throw new Error('the audit log cannot be written')
       }),
     ]),
-    Promise.all(others.map(name => check(`keyStore:${name}`, () => probeInTime(keyStores.get(name)), name))),
+    Promise.all(others.map(name => checkOther(name))),
   ])
   return { ok: needed.every(([, result]) => result !== 'failed'), checks: Object.fromEntries([...needed, ...rest]) }
 }

@@ -29,18 +29,23 @@ export async function reconcile(services: Services, owner: string, alone: boolea
 }
 
 async function undoHalfMade(name: KeyName, services: Services, owner: string, alone: boolean): Promise<number> {
-  const { store, backingKeys, clock } = services
-  if (backingKeys.isMaking(name)) return 0
+  const { store, keyVersions, customKeyStores, clock } = services
+  if (keyVersions.isMaking(name)) return 0
   const view = await store.keys.get(name.region, name.keyId)
+  // It waits, and quietly, until its custom key store is connected again.
+  if (view && !customKeyStores.isConnected(view.key)) return 0
   let undone = 0
   for (const version of view?.versions.values() ?? []) {
     if (version.state !== 'creating') continue
     const abandoned = alone || version.owner === owner || version.createdAt + abandonedAfterMs < clock.now()
     if (!abandoned) continue
-    await backingKeys.undo(version)
+    await keyVersions.undo(version)
     undone++
   }
-  return undone
+  // A replica that was begun has no version yet.
+  if (undone > 0 || view?.key.state !== 'Creating' || !alone && view.key.createdAt + abandonedAfterMs >= clock.now()) return undone
+  await keyVersions.whenIdle(view.key, () => keyVersions.removeUnfinished(name))
+  return 1
 }
 
 /**

@@ -11,6 +11,8 @@ const answers: Readonly<Record<HsmErrorKind, readonly [ErrorCode, string]>> = {
   'exists': ['KMSInternalException', ''],
   'evidence': ['KMSInternalException', ''],
   'login': ['KeyUnavailableException', 'The HSM does not accept its login.'],
+  'material': ['IncorrectKeyMaterialException', ''],
+  'unsupported': ['UnsupportedOperationException', 'The HSM of this key store does not support this operation.'],
   'configuration': ['KMSInternalException', ''],
 }
 

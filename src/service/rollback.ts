@@ -1,3 +1,5 @@
+import { reprieved } from '../domain/deletion.js'
+import { isPendingDeletion } from '../domain/key-state.js'
 import type { HeadWitness, Installation, InstanceRecord } from '../ports/store.js'
 import { allKeys } from './all-keys.js'
 import type { Services } from './services.js'
@@ -36,17 +38,17 @@ export class StoreHead {
  * often the current versions have sealed, they count as spent, so that the next seal rotates.
  */
 export async function acceptRollback(services: Services): Promise<void> {
-  const { store, backingKeys, log } = services
+  const { store, backingKeys, keyVersions, log } = services
   for (const { region, keyId } of await store.keys.unsettled(Number.MAX_SAFE_INTEGER)) {
     const view = await store.keys.get(region, keyId)
-    for (const version of view?.versions.values() ?? []) if (version.state === 'creating') await backingKeys.abandon(version)
+    for (const version of view?.versions.values() ?? []) if (version.state === 'creating') await keyVersions.abandon(version)
   }
   let cancelled = 0
   for await (const view of allKeys(services)) {
     await backingKeys.spend(view)
-    if (view.key.state !== 'PendingDeletion') continue
+    if (!isPendingDeletion(view.key.state)) continue
     const { region, keyId } = view.key
-    await services.directory.change(region, keyId, ({ key: { deletionDate: _, ...key } }) => ({ key: { ...key, state: 'Disabled' } }))
+    await services.directory.change(region, keyId, stored => ({ key: reprieved(stored) }))
     cancelled++
   }
   log.warn('an older database was accepted: pending deletions are cancelled, and every key rotates before it encrypts', { cancelled })

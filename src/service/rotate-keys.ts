@@ -12,7 +12,7 @@ export async function rotateDueKey({ region, keyId }: KeyName, services: Service
   const now = services.clock.now()
   const view = await services.store.keys.get(region, keyId)
   if (!view || !isDue(view.key, now)) return false
-  const rotated = await services.backingKeys.rotate(view.key, 'AUTOMATIC', stored => {
+  const rotated = await services.keyVersions.rotate(view.key, 'AUTOMATIC', stored => {
     checkState({ ...view, key: stored }, 'rotate')
     if (!stored.schedule || !isDue(stored, now)) throw new KmsError('ConflictException', 'The schedule was changed meanwhile')
     return { ...stored, schedule: scheduleAfter(stored.schedule, now) }

@@ -1,43 +1,52 @@
 import * as api from '../api/rotation.js'
 import { KmsError } from '../domain/errors.js'
-import { checkState } from '../domain/key-state.js'
-import type { Key, KeyVersion } from '../domain/key.js'
+import { checkState, isPendingDeletion } from '../domain/key-state.js'
+import { isPermanent, pendingVersion } from '../domain/imported-material.js'
+import type { Key, KeyVersion, KeyView } from '../domain/key.js'
+import { isSynchronised } from '../domain/multi-region.js'
 import { scheduledRotationNearMs, scheduleFrom } from '../domain/rotation.js'
 import { changeKey } from './change-key.js'
+import { fitsRotation, fitsScheduledRotation, refuseReplica } from './key-fit.js'
+import { scheduleOf } from './multi-region.js'
 import { onKey } from './operation.js'
-
-const rotationPageDefault = 100
+import { rotateImported } from './rotate-imported.js'
+import type { Services } from './services.js'
 
 export const enableKeyRotation = onKey(api.enableKeyRotation, {
-  state: 'rotate',
+  state: 'schedule-rotation',
   key: input => input.KeyId,
+  fits: fitsScheduledRotation,
   async run({ key, input }, services) {
-    await changeKey(key, 'rotate', services, stored => ({
+    await changeKey(key, 'schedule-rotation', services, stored => ({
       ...stored, schedule: scheduleFrom(services.clock.now(), input.RotationPeriodInDays),
     }))
   },
 })
 
 export const disableKeyRotation = onKey(api.disableKeyRotation, {
-  state: 'rotate',
+  state: 'schedule-rotation',
   key: input => input.KeyId,
+  fits: fitsScheduledRotation,
   async run({ key }, services) {
-    await changeKey(key, 'rotate', services, ({ schedule: _, ...rest }) => rest)
+    await changeKey(key, 'schedule-rotation', services, ({ schedule: _, ...rest }) => rest)
   },
 })
 
 export const getKeyRotationStatus = onKey(api.getKeyRotationStatus, {
   readOnly: true,
-  state: 'read',
+  state: 'rotation-status',
   key: input => input.KeyId,
-  async run({ key: { key } }) {
+  fits: fitsRotation,
+  async run({ key: view }, services) {
+    const { key } = view
+    const { schedule, state } = await scheduleOf(view, services)
     // While deletion is pending the schedule is kept but does not run; cancelling brings it back.
-    if (!key.schedule || key.state === 'PendingDeletion') return { KeyId: key.arn, KeyRotationEnabled: false }
+    if (!schedule || isPendingDeletion(key.state) || isPendingDeletion(state)) return { KeyId: key.arn, KeyRotationEnabled: false }
     return {
       KeyId: key.arn,
       KeyRotationEnabled: true,
-      RotationPeriodInDays: key.schedule.periodInDays,
-      NextRotationDate: new Date(key.schedule.nextRotation),
+      RotationPeriodInDays: schedule.periodInDays,
+      NextRotationDate: new Date(schedule.nextRotation),
     }
   },
 })
@@ -45,45 +54,86 @@ export const getKeyRotationStatus = onKey(api.getKeyRotationStatus, {
 export const rotateKeyOnDemand = onKey(api.rotateKeyOnDemand, {
   state: 'rotate',
   key: input => input.KeyId,
-  async run({ key: view, used }, { backingKeys, clock, limits }) {
+  fits(key) {
+    fitsRotation(key)
+    refuseReplica(key)
+  },
+  async run({ key: view, used }, services) {
     const { key } = view
-    const rotated = await backingKeys.rotate(key, 'ON_DEMAND', stored => {
-      checkState({ ...view, key: stored }, 'rotate')
-      refuseNearSchedule(stored, clock.now())
-      if (stored.onDemandRotations >= limits.onDemandRotationsMax) {
-        throw new KmsError('LimitExceededException', 'The on-demand rotations limit has been reached for the given keyId. '
-          + `No more on-demand rotations can be performed for this key: ${key.arn}`)
-      }
-      return { ...stored, onDemandRotations: stored.onDemandRotations + 1 }
-    })
+    const rotated = key.origin === 'EXTERNAL'
+      ? await rotateImported(key, stored => counted(stored, services), services)
+      : await services.keyVersions.rotate(key, 'ON_DEMAND', stored => {
+        checkState({ ...view, key: stored }, 'rotate')
+        refuseNearSchedule(stored, services.clock.now())
+        return counted(stored, services)
+      })
     const current = rotated.versions.get(rotated.key.currentVersion)
     if (current) used(key.arn, current.version, current.keyMaterialId)
     return { KeyId: key.arn }
   },
+  retry: { outcome: ({ KeyId }) => KeyId ?? '', answer: async arn => ({ KeyId: arn }) },
 })
 
 export const listKeyRotations = onKey(api.listKeyRotations, {
   readOnly: true,
-  state: 'read',
+  state: 'rotations',
   key: input => input.KeyId,
-  async run({ key: { key, versions }, input }, { pages }) {
+  fits: fitsRotation,
+  async run({ key: view, input }, { pages, directory }) {
+    const { key, versions } = view
     const listing = `ListKeyRotations ${key.arn} ${input.IncludeKeyMaterial}`
     const after = Number(await pages.after(listing, input.Marker) ?? 0)
+    const relatives = key.origin === 'EXTERNAL' ? await directory.relatives(view) : []
     const shown = [...versions.values()]
-      .filter(version => version.state === 'ready' && version.version > after)
+      .filter(version => isShown(version, key) && version.version > after)
       .filter(version => version.rotation !== undefined || input.IncludeKeyMaterial === 'ALL_KEY_MATERIAL')
       .sort((a, b) => a.version - b.version)
-    const { items, end } = await pages.cut(listing, shown, input.Limit ?? rotationPageDefault, version => String(version.version))
-    return { Rotations: items.map(version => entry(version, key)), ...end }
+    const { items, end } = await pages.cut(listing, shown, input.Limit, version => String(version.version))
+    return { Rotations: items.map(version => entry(version, view, relatives)), ...end }
   },
 })
 
-function entry({ version, keyMaterialId, rotation }: KeyVersion, key: Key) {
+/** One more rotation on demand, if there may be one more. */
+function counted(key: Key, { limits }: Services): Key {
+  if (key.onDemandRotations >= limits.onDemandRotationsMax) {
+    throw new KmsError('LimitExceededException', 'The on-demand rotations limit has been reached for the given keyId. '
+      + `No more on-demand rotations can be performed for this key: ${key.arn}`)
+  }
+  return { ...key, onDemandRotations: key.onDemandRotations + 1 }
+}
+
+/** What was never finished is not shown; of imported material also what is not there any more. */
+function isShown({ version, state }: KeyVersion, key: Key): boolean {
+  if (key.origin !== 'EXTERNAL') return state === 'ready'
+  return state === 'ready' || state === 'absent' || (state !== 'destroyed' && isPermanent({ version }, key))
+}
+
+function entry(version: KeyVersion, view: KeyView, relatives: readonly KeyView[]) {
+  const { keyMaterialId, rotation } = version
   return {
-    KeyId: key.arn,
+    KeyId: view.key.arn,
     KeyMaterialId: keyMaterialId,
-    KeyMaterialState: version === key.currentVersion ? 'CURRENT' as const : 'NON_CURRENT' as const,
+    KeyMaterialState: materialState(version, view, relatives),
     ...rotation && { RotationDate: new Date(rotation.date), RotationType: rotation.type },
+    ...version.import && imported(version),
+  }
+}
+
+function materialState({ version }: KeyVersion, { key }: KeyView, relatives: readonly KeyView[]) {
+  if (version === key.currentVersion) return 'CURRENT' as const
+  if (isPermanent({ version }, key)) return 'NON_CURRENT' as const
+  const lacking = relatives.some(relative => isSynchronised(relative.key) && pendingVersion(relative)?.state !== 'ready')
+  return lacking ? 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION' as const : 'PENDING_ROTATION' as const
+}
+
+function imported({ state, import: origin }: KeyVersion) {
+  const { description, validTo } = origin ?? {}
+  const isThere = state === 'ready'
+  return {
+    ImportState: isThere ? 'IMPORTED' as const : 'PENDING_IMPORT' as const,
+    ...description !== undefined && { KeyMaterialDescription: description },
+    ...isThere && { ExpirationModel: validTo === undefined ? 'KEY_MATERIAL_DOES_NOT_EXPIRE' as const : 'KEY_MATERIAL_EXPIRES' as const },
+    ...isThere && validTo !== undefined && { ValidTo: new Date(validTo) },
   }
 }
 

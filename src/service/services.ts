@@ -6,12 +6,23 @@ import type { Log } from '../ports/log.js'
 import type { Store } from '../ports/store.js'
 import type { BackingKeys } from './backing-keys.js'
 import type { CapacityWatch } from './capacity.js'
+import type { CustomKeyStoreRegistry } from './custom-key-store-registry.js'
 import type { Directory } from './directory.js'
+import type { GrantTokens } from './grant-tokens.js'
+import type { ImportTokens } from './import-tokens.js'
+import type { InvocationMemory } from './invocations.js'
+import type { KeyPairs } from './key-pairs/key-pairs.js'
+import type { KeyVersions } from './key-versions.js'
+import type { LastUsage } from './last-usage.js'
 import type { Pages } from './paging.js'
+import type { Recipients } from './recipients.js'
+import type { Turns } from './turns.js'
 
 /** What operations work with. Made once, in compose.ts. */
 export interface Services {
   readonly accountId: string
+  /** The regions that this server serves; the first is its home. */
+  readonly regions: readonly string[]
   /** The store of the roots. Keys are in the one that they name. */
   readonly hsm: Hsm
   readonly keyStores: KeyStores
@@ -19,7 +30,16 @@ export interface Services {
   readonly store: Store
   readonly directory: Directory
   readonly backingKeys: BackingKeys
+  readonly keyVersions: KeyVersions
+  readonly keyPairs: KeyPairs
+  readonly customKeyStores: CustomKeyStoreRegistry
   readonly pages: Pages
+  readonly recipients: Recipients
+  readonly grantTokens: GrantTokens
+  readonly importTokens: ImportTokens
+  readonly lastUsage: LastUsage
+  readonly invocations: InvocationMemory
+  readonly turns: Turns
   readonly audit: AuditLog
   readonly clock: Clock
   readonly log: Log

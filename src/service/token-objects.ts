@@ -50,8 +50,8 @@ export async function missingObjects(
   const missing: MissingObject[] = []
   for await (const { key, versions } of allKeys({ store })) {
     if (key.keyStore !== keyStore) continue
-    for (const { keyId, region, version, suite, state } of versions.values()) {
-      const { name, macName = name } = backingKey(keyId, version, suite)
+    for (const { keyId, region, version, kind, state } of versions.values()) {
+      const { name, macName = name } = backingKey(keyId, version, kind)
       const absent = [...new Set([name, macName])].filter(label => state === 'ready' && !labels.has(label))
       missing.push(...absent.map(label => ({ label, region, keyId, version })))
     }
@@ -73,12 +73,12 @@ function standing(
 ): TokenObject {
   const base = { label, objectClass, owner, key: undefined, failure: undefined }
   if (!owner) return { ...base, standing: 'stranger' }
-  if (owner.kind === 'root' || !rows) return { ...base, standing: 'known' }
+  if (owner.kind !== 'backing-key' || !rows) return { ...base, standing: 'known' }
   if ('failure' in rows) return { ...base, standing: 'unreadable', failure: rows.failure }
   const view = rows.views.find(({ versions }) => versions.has(owner.version))
   const version = view?.versions.get(owner.version)
   if (!view || !version) return { ...base, standing: 'orphan' }
   const key = { region: view.key.region, keyStore: view.key.keyStore, keyState: view.key.state, versionState: version.state }
-  const ours = view.key.keyStore === keyStore && (owner.role === 'enc' || version.suite === 'cbc-hmac')
+  const ours = view.key.keyStore === keyStore && (owner.role === 'enc' || version.kind === 'cbc-hmac')
   return { ...base, key, standing: ours ? 'known' : 'orphan' }
 }

@@ -14,7 +14,7 @@ const calls: Readonly<Record<string, (hsm: Hsm) => Promise<unknown>>> = {
   seal: hsm => hsm.seal(material, bytes, bytes),
   open: hsm => hsm.open(material, sealed, bytes),
   mac: hsm => hsm.mac(material, bytes),
-  sign: hsm => hsm.sign(material, bytes),
+  sign: hsm => hsm.sign(material, 'ECDSA_SHA_256', bytes),
   publicKey: hsm => hsm.publicKey(material),
   random: hsm => hsm.random(1),
   createMaterial: hsm => hsm.createMaterial(material),
@@ -44,6 +44,7 @@ describe('the key stores of a server', () => {
   async function open(one: (name: string) => Promise<Hsm>, others: readonly string[] = ['other']): Promise<OpenedKeyStores> {
     const stores = await OpenedKeyStores.open({ roots: 'default', others, forNewKeys: 'other', open: one, log })
     opened.push(stores)
+    stores.openOthers()
     return stores
   }
 
@@ -165,9 +166,117 @@ describe('the key stores of a server', () => {
         return answering(closed, name)
       },
     })
+    stores.openOthers()
     const closing = stores.close()
     release()
     await closing
     expect(closed.toSorted()).to.deep.equal(['a', 'default', 'slow'])
+  })
+
+  describe('of which some are disconnected', () => {
+    it('are not opened before they are wanted', async () => {
+      const { attempts, one } = gate([])
+      const stores = await OpenedKeyStores.open({ roots: 'default', others: ['a', 'b'], forNewKeys: 'default', open: one, log })
+      opened.push(stores)
+      stores.openOthers(name => name === 'a')
+      await stores.tried()
+      expect(attempts).to.deep.equal(['default', 'a'])
+      expect(stores.connection('b')).to.deep.equal({ state: 'disconnected' })
+      for (const [method, call] of Object.entries(calls)) expect(await kindOf(call(stores.get('b'))), method).to.equal('lost')
+      stores.connect('b')
+      await stores.tried()
+      for (const [method, call] of Object.entries(calls)) expect(await call(stores.get('b'))).to.equal(method)
+    })
+
+    it('are closed and opened anew, as often as wanted, while others stay as they are', async () => {
+      const closed: string[] = []
+      const stores = await open(async name => answering(closed, name), ['a', 'b'])
+      await stores.tried()
+      const told: string[] = []
+      stores.onOpened(name => told.push(name))
+      for (let time = 1; time <= 2; time++) {
+        const hsm = stores.get('a')
+        const ended = stores.disconnect('a')
+        expect(stores.connection('a')).to.deep.equal({ state: 'disconnecting' })
+        // Also for who has had it in his hands.
+        expect(await kindOf(hsm.probe())).to.equal('lost')
+        await ended
+        expect(stores.connection('a')).to.deep.equal({ state: 'disconnected' })
+        expect(await stores.get('b').probe()).to.equal('probe')
+        stores.connect('a')
+        stores.connect('a')
+        await stores.tried()
+        expect(stores.connection('a')).to.deep.equal({ state: 'connected' })
+        expect(await stores.get('a').probe()).to.equal('probe')
+      }
+      expect(closed).to.deep.equal(['a', 'a'])
+      expect(told).to.deep.equal(['default', 'a', 'b', 'a', 'a'])
+    })
+
+    it('are opened anew only when they are closed', async () => {
+      const steps: string[] = []
+      let letGo = () => {}
+      const stores = await open(async name => {
+        steps.push(`open ${name}`)
+        return { ...answering(), close: () => new Promise<void>(resolve => { letGo = resolve }) }
+      }, ['a'])
+      await stores.tried()
+      const ended = stores.disconnect('a')
+      await new Promise(resolve => setImmediate(resolve))
+      stores.connect('a')
+      expect(stores.connection('a')).to.deep.equal({ state: 'disconnecting' })
+      expect(steps).to.deep.equal(['open default', 'open a'])
+      const close = letGo
+      close()
+      await ended
+      await stores.tried()
+      expect(steps).to.deep.equal(['open default', 'open a', 'open a'])
+      expect(stores.connection('a')).to.deep.equal({ state: 'connected' })
+      opened.splice(0)
+    })
+
+    it('say what an attempt has ended with, and try again whatever that was', async () => {
+      const down = ['a']
+      const { one, attempts } = gate(down, 'login')
+      const stores = await open(one, ['a'])
+      await stores.tried()
+      expect(stores.connection('a')).to.have.nested.property('failure.kind', 'login')
+      await stores.disconnect('a')
+      expect(stores.connection('a')).to.deep.equal({ state: 'disconnected' })
+      down.length = 0
+      stores.connect('a')
+      await stores.tried()
+      expect(stores.connection('a').state).to.equal('connected')
+      expect(attempts).to.deep.equal(['default', 'a', 'a'])
+    })
+
+    it('tell of a device that is lost later, and of a store that there is not', async () => {
+      let circuit = 'closed'
+      const stores = await open(async () => ({ ...answering(), status: () => ({ circuit }) }) as unknown as Hsm, ['a'])
+      await stores.tried()
+      expect(stores.connection('a').state).to.equal('connected')
+      for (const [is, kind] of [['open', 'lost'], ['refused', 'login']] as const) {
+        circuit = is
+        expect(stores.connection('a')).to.have.nested.property('failure.kind', kind)
+        expect(stores.connection('default').state).to.equal('failed')
+      }
+      expect(stores.connection('b')).to.deep.equal({ state: 'absent' })
+    })
+
+    it('close what comes after all, when it is not wanted any more', async () => {
+      const closed: string[] = []
+      const letGo: (() => void)[] = []
+      const stores = await open(name => name === 'default' ? Promise.resolve(answering()) : new Promise(resolve => {
+        letGo.push(() => resolve(answering(closed, `attempt ${letGo.length}`)))
+      }), ['a'])
+      expect(stores.connection('a')).to.deep.equal({ state: 'connecting' })
+      await stores.disconnect('a')
+      stores.connect('a')
+      for (const come of [...letGo]) come()
+      await stores.tried()
+      await new Promise(resolve => setImmediate(resolve))
+      expect(closed).to.have.length(1)
+      expect(await stores.get('a').probe()).to.equal('probe')
+    }).timeout(10_000)
   })
 })

@@ -99,7 +99,7 @@ export function materialContract(hsm: () => Hsm, abilities: readonly Ability[]):
     await refused(hsm().seal(aes(), randomBytes(32), additionalData), 'missing')
     await refused(hsm().open(aes(), sealed, additionalData), 'missing')
     await refused(hsm().mac(mac, randomBytes(32)), 'missing')
-    await refused(hsm().sign(audit, randomBytes(32)), 'missing')
+    await refused(hsm().sign(audit, 'ECDSA_SHA_256', randomBytes(32)), 'missing')
     await refused(hsm().publicKey(audit), 'missing')
   })
 

@@ -66,7 +66,7 @@ export function sealContract(hsm: () => Hsm, emptyPlaintext: boolean): void {
   it('refuses material of another kind', async () => {
     await refused(hsm().seal(testRoot('mac'), Buffer.alloc(8), additionalData), 'configuration')
     await refused(hsm().mac(key(), Buffer.alloc(8)), 'configuration')
-    await refused(hsm().sign(key(), Buffer.alloc(32)), 'configuration')
+    await refused(hsm().sign(key(), 'ECDSA_SHA_256', Buffer.alloc(32)), 'configuration')
   })
 }
 

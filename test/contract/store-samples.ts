@@ -1,5 +1,8 @@
 import { expect } from 'chai'
 import type { Key, KeyVersion } from '../../src/domain/key.js'
+import type { CustomKeyStore } from '../../src/ports/custom-key-stores.js'
+import type { Grant } from '../../src/ports/grants.js'
+import type { Invocation } from '../../src/ports/invocations.js'
 
 export const region = 'eu-central-1'
 
@@ -19,6 +22,7 @@ export function sampleKey(number: number, of: Partial<Key> = {}): Key {
     keySpec: 'SYMMETRIC_DEFAULT',
     keyUsage: 'ENCRYPT_DECRYPT',
     origin: 'AWS_KMS',
+    manager: 'CUSTOMER',
     keyStore: 'default',
     state: 'Enabled',
     currentVersion: 1,
@@ -36,11 +40,52 @@ export function sampleVersion(number: number, version: number, of: Partial<KeyVe
     region,
     version,
     state: 'ready',
-    suite: 'gcm',
+    kind: 'gcm',
     keyMaterialId: version.toString(16).padStart(64, '0'),
     createdAt: 1_700_000_000_000 + version,
     evidence: [{ object: 'label', readAt: 1_700_000_000_000, attributes: { sensitive: true, value_len: 32, label: 'label' } }],
     owner: 'process-1',
+    ...of,
+  }
+}
+
+/** Sorts as its number among the grants of all keys. */
+export function sampleGrant(key: number, grant: number, of: Partial<Grant> = {}): Grant {
+  return {
+    region,
+    keyId: keyId(key),
+    grantId: grant.toString(16).padStart(64, '0'),
+    createdAt: 1_700_000_000_000 + grant,
+    granteePrincipal: 'arn:aws:iam::111122223333:user/grantee',
+    issuingAccount: 'arn:aws:iam::111122223333:root',
+    operations: ['Encrypt', 'Decrypt'],
+    ...of,
+  }
+}
+
+export function sampleCustomKeyStore(number: number, of: Partial<CustomKeyStore> = {}): CustomKeyStore {
+  return {
+    region,
+    id: `cks-${number.toString(16).padStart(17, '0')}`,
+    name: `store ${number}`,
+    keyStore: `token-${number}`,
+    clusterId: `cluster-${number}`,
+    trustAnchorCertificate: '-----BEGIN CERTIFICATE-----\n',
+    createdAt: 1_700_000_000_000 + number,
+    connected: false,
+    ...of,
+  }
+}
+
+export function sampleInvocation(number: number, of: Partial<Invocation> = {}): Invocation {
+  return {
+    caller: 'arn:aws:iam::111122223333:user/caller',
+    invocationId: `invocation-${number}`,
+    region,
+    operation: 'CreateKey',
+    inputHash: number.toString(16).padStart(64, '0'),
+    outcome: keyId(number),
+    madeAt: 1_700_000_000_000 + number,
     ...of,
   }
 }

@@ -3,8 +3,14 @@ import { HsmError } from '../../src/ports/hsm.js'
 import type { RowAuthenticator } from '../../src/ports/row-authenticator.js'
 import type { Store } from '../../src/ports/store.js'
 import { softwareRowAuthenticator } from '../support/row-authenticator.js'
-import { keyQueriesContract, keysContract, sealBudgetsContract } from './store-keys.js'
+import { customKeyStoresContract } from './store-custom-key-stores.js'
+import { grantsContract } from './store-grants.js'
+import { invocationsContract } from './store-invocations.js'
+import { keyQueriesContract } from './store-key-queries.js'
+import { keyUsagesContract } from './store-key-usages.js'
+import { keysContract } from './store-keys.js'
 import { keyId, region, rejected, sampleKey, sampleVersion } from './store-samples.js'
+import { sealBudgetsContract } from './store-seal-budgets.js'
 
 /** What every store must do. `open` gives an empty one, which the suite closes. */
 export function storeContract(name: string, open: (authenticator: RowAuthenticator) => Promise<Store>): void {
@@ -29,6 +35,10 @@ export function storeContract(name: string, open: (authenticator: RowAuthenticat
     describe('keys by state', () => keyQueriesContract(() => store))
     describe('seal budgets', () => sealBudgetsContract(() => store))
     describe('aliases', () => aliasesContract(() => store))
+    describe('grants', () => grantsContract(() => store))
+    describe('custom key stores', () => customKeyStoresContract(() => store))
+    describe('key usages', () => keyUsagesContract(() => store))
+    describe('invocations', () => invocationsContract(() => store))
     describe('credentials', () => credentialsContract(() => store))
     describe('checkpoints', () => checkpointsContract(() => store))
     describe('leases', () => leasesContract(() => store))
@@ -40,12 +50,12 @@ export function storeContract(name: string, open: (authenticator: RowAuthenticat
     })
 
     it('writes nothing when a MAC cannot be made', async () => {
-      await store.keys.insert(sampleKey(1), sampleVersion(1, 1))
+      await store.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
       for (let call = 1; call <= 3; call++) {
         failAfter(call - 1)
         await rejected(store.keys.update({ ...sampleKey(1), currentVersion: 2 }, [sampleVersion(1, 2)]), HsmError)
         failAfter(call - 1)
-        await rejected(store.keys.insert(sampleKey(2), sampleVersion(2, 1)), HsmError)
+        await rejected(store.keys.insert(sampleKey(2), [sampleVersion(2, 1)]), HsmError)
       }
       failAfter(Infinity)
       expect(await store.keys.get(region, keyId(1))).to.deep.equal({ key: sampleKey(1), versions: new Map([[1, sampleVersion(1, 1)]]) })

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { isKeyId, keyIdBytes, keyIdOfBytes, newKeyId } from '../../src/domain/key-id.js'
+import { isKeyId, keyIdBytes, keyIdOfBytes, newKeyId, newMultiRegionKeyId } from '../../src/domain/key-id.js'
 import { printSeedOfFailures, seeded } from '../support/seeded.js'
 
 const uuid = '1234abcd-12ab-44cd-96ef-1234567890ab'
@@ -48,5 +48,17 @@ describe('key id', () => {
       expect(random).to.deep.equal(new Uint8Array(16).fill(fill))
     }
     expect(newKeyId(new Uint8Array(16))).to.equal('00000000-0000-4000-8000-000000000000')
+  })
+
+  it('of a multi-Region key is made of any 16 bytes, and never mistaken for a UUID', () => {
+    const random = seeded('multi-Region key ids')
+    const samples = [keyIdBytes(uuid), new Uint8Array(16), ...Array.from({ length: 2_000 }, () => random.bytes(16))]
+    for (const bytes of samples) {
+      const keyId = newMultiRegionKeyId(bytes)
+      expect(keyId).to.match(/^mrk-[0-9a-f]{32}$/)
+      expect(keyIdOfBytes(keyIdBytes(keyId))).to.equal(keyId)
+    }
+    expect(newMultiRegionKeyId(keyIdBytes(multiRegion))).to.equal(multiRegion)
+    expect(newMultiRegionKeyId(keyIdBytes(uuid))).to.equal('mrk-1234abcd12abc4cd96ef1234567890ab')
   })
 })

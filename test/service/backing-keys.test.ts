@@ -28,7 +28,7 @@ describe('backing keys', () => {
   const newServices = (options: Partial<ServicesOptions> = {}) => servicesOver({ hsm, store: opened.store, ...options })
   const materialOf = (key: KeyView, version: number) => backingKey(key.key.keyId, version, 'gcm')
   const seal = ({ backingKeys }: Services, key: UsableKey) => backingKeys.seal(key, plaintext, context)
-  const rotate = ({ backingKeys }: Services, { key }: KeyView) => backingKeys.rotate(key, 'ON_DEMAND', stored => stored)
+  const rotate = ({ keyVersions }: Services, { key }: KeyView) => keyVersions.rotate(key, 'ON_DEMAND', stored => stored)
   const states = ({ versions }: KeyView) => [...versions.values()].map(({ version, state }) => `${version} ${state}`)
 
   async function open({ backingKeys }: Services, key: UsableKey, blob: Uint8Array, given: Context = context): Promise<Buffer> {
@@ -159,8 +159,8 @@ describe('backing keys', () => {
           return evidence
         },
       })
-      const { backingKeys } = newServices({ hsm: disableOnTheWay })
-      await rejected(backingKeys.rotate(key.key, 'ON_DEMAND', stored => {
+      const { keyVersions } = newServices({ hsm: disableOnTheWay })
+      await rejected(keyVersions.rotate(key.key, 'ON_DEMAND', stored => {
         if (stored.state !== 'Enabled') throw new RangeError('not enabled')
         return stored
       }), RangeError)
@@ -236,7 +236,7 @@ describe('backing keys', () => {
       const key = await newKey(services)
       const rotated = await rotate(services, key)
       const { blob } = await seal(services, await keyOf(services, key.key.keyId))
-      for (const version of rotated.versions.values()) await services.backingKeys.undo({ ...version, state: 'creating' })
+      for (const version of rotated.versions.values()) await services.keyVersions.undo({ ...version, state: 'creating' })
       const stored = await keyOf(services, key.key.keyId)
       expect(states(stored)).to.deep.equal(['1 ready', '2 ready'])
       expect(await open(services, stored, blob)).to.deep.equal(plaintext)
@@ -261,8 +261,8 @@ describe('backing keys', () => {
     it('does nothing to a key that is not there', async () => {
       const services = newServices()
       const key = await newKey(services)
-      const draft = services.backingKeys.draft({ ...key.key, region: 'us-east-1' }, 1)
-      await services.backingKeys.undo(draft)
+      const draft = services.keyVersions.draft({ ...key.key, region: 'us-east-1' }, 1)
+      await services.keyVersions.undo(draft)
       expect(await hsm.find(materialOf(key, 1))).to.not.equal(undefined)
     })
   })

@@ -21,7 +21,7 @@ describe('directory', () => {
   after(() => hsm.close())
   beforeEach(async () => {
     opened = await openTestStore(hsm)
-    await opened.store.keys.insert(sampleKey(1), sampleVersion(1, 1))
+    await opened.store.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
     reads = []
     const count = (method: string) => void reads.push(method)
     store = { ...opened.store, keys: onEveryCall(opened.store.keys, count), aliases: onEveryCall(opened.store.aliases, count) }
@@ -52,7 +52,7 @@ describe('directory', () => {
 
   it('does not remember that a key or an alias is absent', async () => {
     expect(await directory.key(region, keyId(2))).to.equal(undefined)
-    await opened.store.keys.insert(sampleKey(2), sampleVersion(2, 1))
+    await opened.store.keys.insert(sampleKey(2), [sampleVersion(2, 1)])
     expect((await directory.key(region, keyId(2)))?.key.keyId).to.equal(keyId(2))
     expect(await directory.alias(region, 'alias/a')).to.equal(undefined)
     await opened.store.aliases.insert(alias)

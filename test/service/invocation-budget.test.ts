@@ -1,6 +1,7 @@
 import { expect } from 'chai'
-import { IntegrityError } from '../../src/ports/keys.js'
+import { relatedKeysMax } from '../../src/domain/multi-region.js'
 import type { Hsm } from '../../src/ports/hsm.js'
+import { IntegrityError } from '../../src/ports/keys.js'
 import { InvocationBudget } from '../../src/service/invocation-budget.js'
 import { keyId, region, sampleKey, sampleVersion } from '../contract/store-samples.js'
 import { rejected } from '../support/refusal.js'
@@ -18,7 +19,7 @@ describe('invocation budget', () => {
   after(() => hsm.close())
   beforeEach(async () => {
     opened = await openTestStore(hsm)
-    await opened.store.keys.insert(sampleKey(1), version)
+    await opened.store.keys.insert(sampleKey(1), [version])
   })
   afterEach(() => opened.close())
 
@@ -44,6 +45,16 @@ describe('invocation budget', () => {
     while (await budget.take(version) !== 'spent') taken++
     expect(taken).to.equal(40)
     expect(await budget.take(version)).to.equal('spent')
+  })
+
+  it('gives each relative of a multi-Region key its part of the cap', async () => {
+    const name = { keyId: 'mrk-1234abcd12ab34cd56ef1234567890ab' }
+    const related = sampleVersion(2, 1, name)
+    await opened.store.keys.insert(sampleKey(2, { ...name, multiRegion: { primaryRegion: region } }), [related])
+    const budget = newBudget(relatedKeysMax * 10)
+    let taken = 0
+    while (await budget.take(related) !== 'spent') taken++
+    expect(taken).to.equal(10)
   })
 
   it('never gives more than the cap to several processes together', async () => {
@@ -95,14 +106,6 @@ describe('invocation budget', () => {
     expect(await takeAtOnce(newBudget(100), 100)).to.equal(100)
     expect(await takeAtOnce(newBudget(50), 10)).to.equal(0)
     expect(await takeAtOnce(newBudget(110), 100)).to.equal(10)
-  })
-
-  it('forgets its share of a version that was replaced', async () => {
-    const budget = newBudget(1_000)
-    await budget.take(version)
-    budget.drop(version)
-    await budget.take(version)
-    expect(await reserved()).to.equal(2 * reservationOf1000)
   })
 
   it('gives nothing out when the store has lost the count', async () => {

@@ -212,7 +212,7 @@ describe('perform', () => {
     })
   })
 
-  it('refuses grant tokens, as no grant was ever issued', () =>
+  it('refuses grant tokens that were not made here', () =>
     refused(call(services, describeKey, { KeyId: key.key.keyId, GrantTokens: ['a'] }), 'InvalidGrantTokenException'))
 
   describe('the audit record', () => {
@@ -281,7 +281,7 @@ describe('perform', () => {
       const directory = mkdtempSync(join(tmpdir(), 'claviger-perform-'))
       const root = rootMaterial('audit', 1)
       const files = await openAuditLog({
-        directory, sign: digest => hsm.sign(root, digest), publicKey: await hsm.publicKey(root), rootVersion: 1,
+        directory, sign: digest => hsm.sign(root, 'ECDSA_SHA_256', digest), publicKey: await hsm.publicKey(root), rootVersion: 1,
         checkpoints: opened.store.checkpoints, instance: 'test', clock: new MovedClock(), log: new RecordedLog(),
       })
       try {

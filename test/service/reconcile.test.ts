@@ -32,7 +32,7 @@ describe('reconciler', () => {
 
   const newServices = (options: Partial<ServicesOptions> = {}) => servicesOver({ hsm, store: opened.store, ...options })
   const namesOf = ({ versions }: KeyView) =>
-    [...versions.values()].map(({ keyId, version, suite }) => backingKey(keyId, version, suite).name)
+    [...versions.values()].map(({ keyId, version, kind }) => backingKey(keyId, version, kind).name)
 
   function interruptedServices(interruption: Interruption): Services {
     const store = { ...opened.store, keys: interruption.over(opened.store.keys, 'keys') }
@@ -110,9 +110,9 @@ describe('reconciler', () => {
   /** What a rotation leaves that was killed between its object and its last write. */
   async function halfMade(keyId: string, of: Partial<KeyVersion> = {}): Promise<KeyVersion> {
     const view = await storedKey(opened.store, keyId)
-    const draft = { ...newServices().backingKeys.draft(view.key, Math.max(...view.versions.keys()) + 1), ...of }
+    const draft = { ...newServices().keyVersions.draft(view.key, Math.max(...view.versions.keys()) + 1), ...of }
     await opened.store.keys.update(view.key, [draft])
-    await hsm.createMaterial(backingKey(keyId, draft.version, draft.suite))
+    await hsm.createMaterial(backingKey(keyId, draft.version, draft.kind))
     return draft
   }
 
@@ -144,7 +144,7 @@ describe('reconciler', () => {
       clock.advance(ms)
       expect(await reconcile(services, 'this', false)).to.deep.equal({ undone })
     }
-    expect(await hsm.find(backingKey(key.keyId, draft.version, draft.suite))).to.equal(undefined)
+    expect(await hsm.find(backingKey(key.keyId, draft.version, draft.kind))).to.equal(undefined)
   })
 
   it('undoes its own at once, whoever else there is', async () => {

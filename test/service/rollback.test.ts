@@ -1,6 +1,7 @@
 import { expect } from 'chai'
-import { describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
 import { encrypt } from '../../src/api/encryption.js'
+import { createKey, describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
+import { replicateKey } from '../../src/api/multi-region.js'
 import { backingKey } from '../../src/domain/material.js'
 import type { Hsm } from '../../src/ports/hsm.js'
 import { IntegrityError } from '../../src/ports/keys.js'
@@ -58,6 +59,15 @@ describe('an older database that was accepted', () => {
     expect(KeyMetadata).to.deep.include({ KeyState: 'Disabled' }).and.to.not.have.property('DeletionDate')
   })
 
+  it('deletes no primary either whose replicas it says are to go first', async () => {
+    const KeyId = (await call(services, createKey, { MultiRegion: true })).KeyMetadata?.KeyId ?? ''
+    await call(services, replicateKey, { KeyId, ReplicaRegion: 'us-east-1' })
+    await call(services, scheduleKeyDeletion, { KeyId })
+    await acceptRollback(services)
+    const { KeyMetadata } = await call(services, describeKey, { KeyId })
+    expect(KeyMetadata).to.deep.include({ KeyState: 'Disabled' }).and.to.not.have.property('PendingDeletionWindowInDays')
+  })
+
   it('rotates a key before it encrypts with it again', async () => {
     const { key } = await newKey(services)
     await acceptRollback(services)
@@ -67,7 +77,7 @@ describe('an older database that was accepted', () => {
 
   it('gives up a version that it says is half-made, and leaves the object', async () => {
     const { key } = await newKey(services)
-    const draft = services.backingKeys.draft(key, 2)
+    const draft = services.keyVersions.draft(key, 2)
     await services.directory.change(region, key.keyId, view => ({ key: view.key, versions: [draft] }))
     await hsm.createMaterial(backingKey(key.keyId, 2, 'gcm'))
     await acceptRollback(services)
@@ -83,10 +93,10 @@ describe('a half-made row that was put back for a version in use', () => {
     try {
       const services = servicesOver({ hsm, store: opened.store })
       const { key } = await newKey(services)
-      const stale = services.backingKeys.draft(key, 1)
+      const stale = services.keyVersions.draft(key, 1)
       const current = await storedKey(opened.store, key.keyId)
       await opened.store.keys.update(current.key, [stale])
-      await rejected(services.backingKeys.undo(stale), IntegrityError)
+      await rejected(services.keyVersions.undo(stale), IntegrityError)
       expect(await hsm.destroyMaterial(backingKey(key.keyId, 1, 'gcm'))).to.equal(1)
     } finally {
       await opened.close()

@@ -144,7 +144,7 @@ describe('a spent key version', () => {
     // Spent without being replaced.
     await opened.store.keys.reserveSeals(region, key.key.keyId, 1, 5, 5)
     let decisions = 0
-    const own = services.backingKeys.rotate(key.key, 'ON_DEMAND', stored => {
+    const own = services.keyVersions.rotate(key.key, 'ON_DEMAND', stored => {
       if (first) return stored
       decisions++
       throw new RangeError('limit reached')
@@ -168,10 +168,10 @@ describe('a spent key version', () => {
   })
 
   /** Waits for a rotation in the background. */
-  async function settled({ backingKeys }: Services, key: UsableKey): Promise<void> {
+  async function settled({ keyVersions }: Services, key: UsableKey): Promise<void> {
     // It is begun behind the answer, not before it.
     await new Promise(resolve => setImmediate(resolve))
-    while (backingKeys.isMaking({ region, keyId: key.key.keyId })) await new Promise(resolve => setImmediate(resolve))
+    while (keyVersions.isMaking({ region, keyId: key.key.keyId })) await new Promise(resolve => setImmediate(resolve))
     // Its record in the audit log comes right behind.
     await new Promise(resolve => setImmediate(resolve))
   }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
+import { nobleMlKem } from '../../src/adapters/noble-ml-kem.js'
 import { openHsm } from '../../src/adapters/pkcs11/hsm.js'
 import { openSqlite } from '../../src/adapters/sql/sqlite.js'
 import type { Contract, Input, Members, Output } from '../../src/api/shape.js'
@@ -7,6 +8,7 @@ import { createKey } from '../../src/api/keys.js'
 import type { Caller } from '../../src/domain/caller.js'
 import { checkState, type UsableKey } from '../../src/domain/key-state.js'
 import type { KeyView } from '../../src/domain/key.js'
+import type { Attestation } from '../../src/ports/attestation.js'
 import type { AuditLog } from '../../src/ports/audit-log.js'
 import type { Clock } from '../../src/ports/clock.js'
 import { HsmError, type Hsm } from '../../src/ports/hsm.js'
@@ -14,14 +16,23 @@ import type { KeyStores } from '../../src/ports/key-stores.js'
 import type { Store } from '../../src/ports/store.js'
 import { BackingKeys } from '../../src/service/backing-keys.js'
 import { CapacityWatch } from '../../src/service/capacity.js'
+import { CustomKeyStoreRegistry, type Cluster } from '../../src/service/custom-key-store-registry.js'
 import { Directory } from '../../src/service/directory.js'
+import { GrantTokens } from '../../src/service/grant-tokens.js'
+import { ImportTokens } from '../../src/service/import-tokens.js'
+import { InvocationMemory } from '../../src/service/invocations.js'
+import { KeyPairs } from '../../src/service/key-pairs/key-pairs.js'
+import { KeyVersions } from '../../src/service/key-versions.js'
+import { LastUsage } from '../../src/service/last-usage.js'
 import type { Operation } from '../../src/service/operation.js'
 import { operations } from '../../src/service/operations.js'
 import { Pages } from '../../src/service/paging.js'
 import { performer } from '../../src/service/perform.js'
+import { Recipients } from '../../src/service/recipients.js'
 import { firstRoots, makeMissingRoots, rowAuthenticator } from '../../src/service/roots.js'
 import { recordRotation } from '../../src/service/rotate-keys.js'
 import type { Services } from '../../src/service/services.js'
+import { Turns } from '../../src/service/turns.js'
 import { MovedClock } from './clock.js'
 import { RecordedAudit, RecordedLog } from './recorded.js'
 import { removeDirectory, temporaryDirectory } from './server.js'
@@ -83,6 +94,9 @@ export function keyStoresOf(stores: Readonly<Record<string, Hsm>>, forNewKeys = 
   return {
     get roots() { return get(names[0] ?? '') },
     forNewKeys, names, get,
+    connect: () => {},
+    disconnect: async () => {},
+    connection: name => ({ state: name in stores ? 'connected' : 'absent' }),
     async close() {
       for (const name of names) await get(name).close()
     },
@@ -96,27 +110,41 @@ export interface ServicesOptions {
   readonly store: Store
   readonly clock?: Clock
   readonly audit?: AuditLog
+  readonly attestation?: Attestation
   readonly log?: RecordedLog
   readonly owner?: string
   readonly sealsPerVersionMax?: number
   readonly onDemandRotationsMax?: number
+  /** What CreateCustomKeyStore can claim. */
+  readonly clusters?: readonly Cluster[]
 }
 
 /** Wired as in compose.ts. */
 export function servicesOver({
   hsm, store, keyStores = keyStoresOf({ default: hsm }), clock = new MovedClock(), audit = new RecordedAudit(), log = new RecordedLog(),
-  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25,
+  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25, attestation, clusters = [],
 }: ServicesOptions): Services {
   const directory = new Directory(store)
+  const keyVersions = new KeyVersions({ keyStores, store, directory, clock, log, owner })
   return {
-    accountId, keyStores, store, directory, audit, clock, log,
+    regions: [region, 'us-east-1'],
+    accountId, keyVersions, keyStores, store, directory, audit, clock, log,
     hsm: keyStores.roots,
     capacity: new CapacityWatch(keyStores, log),
+    // Empty until a test loads it.
+    customKeyStores: new CustomKeyStoreRegistry(store, clusters),
     backingKeys: new BackingKeys({
-      keyStores, store, directory, clock, log, owner, sealsPerVersionMax,
+      keyStores, store, directory, log, sealsPerVersionMax, versions: keyVersions,
       onSpentRotation: view => recordRotation(view, 'budget', { audit, clock }),
     }),
     pages: new Pages(keyStores.roots, firstRoots.mac),
+    recipients: new Recipients({ attestation, hsm: keyStores.roots, clock }),
+    grantTokens: new GrantTokens(keyStores.roots, firstRoots.mac),
+    importTokens: new ImportTokens(keyStores.roots, firstRoots.mac),
+    lastUsage: new LastUsage(store.keyUsages, 0, log),
+    invocations: new InvocationMemory(store.invocations, clock, log),
+    turns: new Turns(),
+    keyPairs: new KeyPairs(nobleMlKem),
     limits: { onDemandRotationsMax, sealsPerVersionMax },
   }
 }
@@ -125,10 +153,10 @@ type InputOf<C extends Contract> = Partial<Input<C>>
 
 /** Performs an operation as its caller would see it, members that have a default filled in. */
 export async function call<C extends Contract>(
-  services: Services, contract: C, input: NoInfer<InputOf<C>>, caller = administrator,
+  services: Services, contract: C, input: NoInfer<InputOf<C>>, caller = administrator, at = region,
 ): Promise<Output<C>> {
   const { output } = await performer(services)({ requestId: randomUUID(), sourceIp: '127.0.0.1', userAgent: 'test' }, {
-    authenticate: () => ({ caller, region }),
+    authenticate: () => ({ caller, region: at }),
     operation: () => operationOf(contract),
     input: () => ({ ...defaultsOf(contract.input), ...input }),
   })
@@ -152,8 +180,8 @@ export async function keyOf({ store }: Services, keyId: string): Promise<UsableK
   return checkState(await storedKey(store, keyId), 'read')
 }
 
-export async function storedKey(store: Store, keyId: string): Promise<KeyView> {
-  const view = await store.keys.get(region, keyId)
+export async function storedKey(store: Store, keyId: string, at = region): Promise<KeyView> {
+  const view = await store.keys.get(at, keyId)
   if (!view) throw new Error(`there is no key ${keyId}`)
   return view
 }

@@ -1,5 +1,6 @@
 import { RotateKeyOnDemandCommand } from '@aws-sdk/client-kms'
 import { expect } from 'chai'
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,6 +30,12 @@ describe('clients of the distribution', function () {
 
   it('boto3 makes keys, seals, rotates, opens, and sees the errors of AWS KMS', async () => {
     const { code, stderr } = await python(clientEnvironment(server, home), 'clients_boto3.py')
+    expect(stderr).to.equal('')
+    expect(code).to.equal(0)
+  })
+
+  it('boto3 signs, makes MACs, imports and grants, and openssl agrees', async () => {
+    const { code, stderr } = await python(clientEnvironment(server, home), 'clients_boto3_keys.py')
     expect(stderr).to.equal('')
     expect(code).to.equal(0)
   })
@@ -81,6 +88,38 @@ describe('clients of the distribution', function () {
       const plaintext = await aws(
         environment, 'decrypt', '--ciphertext-blob', dataKey.CiphertextBlob, '--encryption-context', 'a=b', '--query', 'Plaintext')
       expect(answer(plaintext)).to.equal(dataKey.Plaintext)
+    })
+
+    it('signs, and openssl verifies', async () => {
+      const create = await aws(environment, 'create-key', '--key-spec', 'ECC_NIST_P256', '--key-usage', 'SIGN_VERIFY')
+      const { KeyMetadata: { Arn: key } } = answer<{ KeyMetadata: { Arn: string } }>(create)
+      const [message, signature, publicKey] = [join(home, 'message'), join(home, 'signature'), join(home, 'public.der')]
+      writeFileSync(message, 'to be signed')
+      const signing = ['--key-id', key, '--message', `fileb://${message}`, '--signing-algorithm', 'ECDSA_SHA_256'] as const
+      const signed = answer<{ Signature: string }>(await aws(environment, 'sign', ...signing))
+      writeFileSync(signature, signed.Signature, 'base64')
+      const { PublicKey: spki } = answer<{ PublicKey: string }>(await aws(environment, 'get-public-key', '--key-id', key))
+      writeFileSync(publicKey, spki, 'base64')
+      const openssl = ['dgst', '-sha256', '-keyform', 'DER', '-verify', publicKey, '-signature', signature, message]
+      expect(execFileSync('openssl', openssl, { encoding: 'utf8' })).to.equal('Verified OK\n')
+      const verified = await aws(environment, 'verify', ...signing, '--signature', `fileb://${signature}`, '--query', 'SignatureValid')
+      expect(answer(verified)).to.equal(true)
+    })
+
+    it('makes MACs, grants and replicas', async () => {
+      const hmacKey = ['--key-spec', 'HMAC_256', '--key-usage', 'GENERATE_VERIFY_MAC', '--query', 'KeyMetadata.KeyId']
+      const hmac = await aws(environment, 'create-key', ...hmacKey)
+      const message = join(home, 'message')
+      writeFileSync(message, 'to be authenticated')
+      const mac = ['--key-id', answer<string>(hmac), '--message', `fileb://${message}`, '--mac-algorithm', 'HMAC_SHA_256'] as const
+      const made = answer<{ Mac: string }>(await aws(environment, 'generate-mac', ...mac))
+      expect(Buffer.from(made.Mac, 'base64')).to.have.length(32)
+      const granting = ['--key-id', keyId, '--grantee-principal', 'arn:aws:iam::111122223333:user/a', '--operations', 'Decrypt'] as const
+      const { GrantId: grantId } = answer<{ GrantId: string }>(await aws(environment, 'create-grant', ...granting))
+      expect(answer(await aws(environment, 'list-grants', '--key-id', keyId, '--query', 'Grants[].GrantId'))).to.deep.equal([grantId])
+      const type = 'KeyMetadata.MultiRegionConfiguration.MultiRegionKeyType'
+      const primary = await aws(environment, 'create-key', '--multi-region', '--query', type)
+      expect(answer(primary)).to.equal('PRIMARY')
     })
 
     it('shows the error of the service and ends with 254', async () => {

@@ -64,11 +64,12 @@ describe('CreateKey and DescribeKey over HTTP', () => {
       'KeyUsage SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT'],
     ['both names of the spec at once', { KeySpec: 'SYMMETRIC_DEFAULT', CustomerMasterKeySpec: 'SYMMETRIC_DEFAULT' }, 'ValidationException',
       /KeySpec and CustomerMasterKeySpec/],
-    ['a spec that is not built yet', { KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' }, 'UnsupportedOperationException',
-      'KeySpec RSA_2048 is not supported.'],
-    ['imported material, not built yet', { Origin: 'EXTERNAL' }, 'UnsupportedOperationException', 'Origin EXTERNAL is not supported.'],
-    ['multi-Region keys, not built yet', { MultiRegion: true }, 'UnsupportedOperationException', 'MultiRegion is not supported.'],
-    ['a key store that is not there', { CustomKeyStoreId: 'cks-0123456789abcdef0' }, 'CustomKeyStoreNotFoundException', /cks-01234567/],
+    ['a spec that no HSM has', { KeySpec: 'SM2', KeyUsage: 'SIGN_VERIFY' }, 'UnsupportedOperationException',
+      'KeySpec SM2 is not supported.'],
+    ['an external key store', { Origin: 'EXTERNAL_KEY_STORE' }, 'UnsupportedOperationException',
+      'Origin EXTERNAL_KEY_STORE is not supported.'],
+    ['a key store that is not there', { CustomKeyStoreId: 'cks-0123456789abcdef0', Origin: 'AWS_CLOUDHSM' },
+      'CustomKeyStoreNotFoundException', /cks-01234567/],
     ['a policy that is not JSON', { Policy: '{' }, 'MalformedPolicyDocumentException', /./],
     ['one tag key twice', { Tags: [{ TagKey: 'a', TagValue: '1' }, { TagKey: 'a', TagValue: '2' }] }, 'TagException', 'Duplicate tag keys'],
     ['a reserved tag', { Tags: [{ TagKey: 'AWS:x', TagValue: '1' }] }, 'TagException', 'Tags beginning with aws: are reserved'],
@@ -83,7 +84,7 @@ describe('CreateKey and DescribeKey over HTTP', () => {
 
   it('makes nothing when it refuses', async () => {
     const before = (await on.kms.listKeys({})).Keys?.length
-    await refusal(on.kms.createKey({ MultiRegion: true }))
+    await refusal(on.kms.createKey({ KeySpec: 'SM2', KeyUsage: 'SIGN_VERIFY' }))
     expect((await on.kms.listKeys({})).Keys).to.have.length(before ?? NaN)
   })
 })

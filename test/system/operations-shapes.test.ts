@@ -1,17 +1,5 @@
 import { expect } from 'chai'
-import { operations } from '../../src/service/operations.js'
 import { suite } from './suite.js'
-
-/** Members without which there is no call (KMS API Reference, "Required: Yes"). */
-const required: Readonly<Record<string, readonly string[]>> = {
-  CancelKeyDeletion: ['KeyId'], CreateAlias: ['AliasName', 'TargetKeyId'], CreateKey: [], Decrypt: [], DeleteAlias: ['AliasName'],
-  DescribeKey: ['KeyId'], DisableKey: ['KeyId'], DisableKeyRotation: ['KeyId'], EnableKey: ['KeyId'], EnableKeyRotation: ['KeyId'],
-  Encrypt: ['KeyId', 'Plaintext'], GenerateDataKey: ['KeyId'], GenerateDataKeyWithoutPlaintext: ['KeyId'], GenerateRandom: [],
-  GetKeyPolicy: ['KeyId'], GetKeyRotationStatus: ['KeyId'], ListAliases: [], ListKeyPolicies: ['KeyId'], ListKeyRotations: ['KeyId'],
-  ListKeys: [], ListResourceTags: ['KeyId'], PutKeyPolicy: ['KeyId', 'Policy'], ReEncrypt: ['DestinationKeyId'],
-  RotateKeyOnDemand: ['KeyId'], ScheduleKeyDeletion: ['KeyId'], TagResource: ['KeyId', 'Tags'], UntagResource: ['KeyId', 'TagKeys'],
-  UpdateAlias: ['AliasName', 'TargetKeyId'], UpdateKeyDescription: ['KeyId', 'Description'],
-}
 
 const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab'
 const longer = (max: number) => `Member must have length less than or equal to ${max}`
@@ -73,26 +61,9 @@ const unreadable: readonly (readonly [operation: string, body: string, message: 
   ['EnableKeyRotation', '{"KeyId":"","RotationPeriodInDays":"x"}', 'STRING_VALUE can not be converted to an Integer'],
 ]
 
+/** Some rules over the whole path; test/http/kms/contract.test.ts breaks every one of every operation. */
 describe('the shape of requests', () => {
   const on = suite()
-
-  it('is known here for every implemented operation', () => {
-    expect(Object.keys(required)).to.have.members([...operations.keys()])
-  })
-
-  for (const [operation, members] of Object.entries(required)) {
-    if (members.length === 0) continue
-    it(`${operation} needs ${members.join(' and ')}`, async () => {
-      const faults = members.map(name => `Value null at '${lowerCamel(name)}' failed to satisfy constraint: Member must not be null`)
-      const { status, json } = await on.call(operation, {})
-      expect([status, json.__type]).to.deep.equal([400, 'ValidationException'])
-      const [head, ...rest] = String(json.message).split(/ detected: |; /)
-      expect(head).to.equal(`${members.length} validation error${members.length > 1 ? 's' : ''}`)
-      expect(rest).to.have.members(faults)
-      const nulls = Object.fromEntries(members.map(name => [name, null]))
-      expect((await on.call(operation, nulls)).json).to.deep.equal(json)
-    })
-  }
 
   for (const [operation, input, at, rule] of constraints) {
     it(`${operation} refuses ${at.slice(-40)}: ${rule.slice(0, 70)}`, async () => {
@@ -119,7 +90,3 @@ describe('the shape of requests', () => {
     expect(Buffer.from(json.Plaintext as string, 'base64')).to.have.length(8)
   })
 })
-
-function lowerCamel(name: string): string {
-  return name.charAt(0).toLowerCase() + name.slice(1)
-}

@@ -4,6 +4,8 @@ import { newAccessKey } from '../../src/service/credentials.js'
 import { firstRoots } from '../../src/service/roots.js'
 import { kmsClient, refusal } from '../support/clients.js'
 import { MovedClock } from '../support/clock.js'
+import { selfSigned } from '../http/self-signed.js'
+import { sampleInput } from '../support/samples.js'
 import { basicFormat, rawRequest, type RawRequest } from './raw-request.js'
 import { suite } from './suite.js'
 
@@ -106,6 +108,22 @@ describe('the answer to a request', () => {
     }
   })
 
+  it('has the time of the server and no Age, whatever the answer is: SDKs set the clock that they sign by', async () => {
+    clock.advance(3_600_000)
+    const answers = await Promise.all([
+      rawRequest(on.server, { input: ' '.repeat(600_000) }),
+      rawRequest(on.server, { time: clock.now() - 600_000 }),
+      rawRequest(on.server, { tamper: sent => { sent.path = '/elsewhere' } }),
+      rawRequest(on.server, { tamper: sent => { sent.headers['content-type'] = 'text/plain' } }),
+      rawRequest(on.server, { operation: 'DisableKey', input: { KeyId: (await on.newKey()).id } }),
+    ])
+    expect(answers.map(({ status }) => status)).to.deep.equal([413, 400, 404, 400, 200])
+    for (const { headers } of answers) {
+      expect(headers.date).to.equal(new Date(clock.now()).toUTCString())
+      expect(headers).not.to.have.property('age')
+    }
+  })
+
   it('has another request id every time', async () => {
     const ids = await Promise.all(Array.from({ length: 10 }, async () => (await rawRequest(on.server, {})).headers['x-amzn-requestid']))
     expect(new Set(ids)).to.have.property('size', 10)
@@ -147,8 +165,11 @@ describe('a caller who is not the administrator', () => {
 
   /** The least input with which an operation gets as far as asking for permission. */
   const needed = (KeyId: string, blob: string): Readonly<Record<string, unknown>> => ({
-    KeyId, TargetKeyId: KeyId, DestinationKeyId: KeyId, AliasName: 'alias/x', CiphertextBlob: blob, Plaintext: 'eA==', KeySpec: undefined,
-    Description: 'x', Tags: [], TagKeys: [], NumberOfBytes: 32, Policy: JSON.stringify({
+    KeyId, TargetKeyId: KeyId, SourceKeyId: KeyId, DestinationKeyId: KeyId, AliasName: 'alias/x', CiphertextBlob: blob, Plaintext: 'eA==',
+    KeySpec: undefined,
+    CloudHsmClusterId: 'cluster-abcdefghijk', TrustAnchorCertificate: selfSigned().certificate, KeyStorePassword: 'not-the-pin',
+    Description: 'x', Tags: [], TagKeys: [], NumberOfBytes: 32, GranteePrincipal: '123456789012', RetiringPrincipal: '123456789012',
+    Operations: ['Decrypt'], GrantId: 'f'.repeat(64), Policy: JSON.stringify({
       Statement: { Effect: 'Allow', Principal: '*', Action: 'kms:*', Resource: '*' },
     }),
   })
@@ -158,14 +179,14 @@ describe('a caller who is not the administrator', () => {
     const key = await on.newKey()
     await on.kms.createAlias({ AliasName: 'alias/x', TargetKeyId: key.id })
     const blob = (await on.call('Encrypt', { KeyId: key.id, Plaintext: 'eA==' })).json.CiphertextBlob as string
-    for (const operation of operations.keys()) {
+    for (const [operation, { contract, needs }] of operations) {
       // Without a key of its own, ListAliases is about the account.
-      const { KeyId, ...rest } = needed(key.id, blob)
+      const { KeyId, ...rest } = { ...sampleInput(operation, contract.input), ...needed(key.id, blob) }
       const input = operation === 'ListAliases' ? rest : { KeyId, ...rest }
       const { status, json } = await rawRequest(on.server, { operation, input, ...credentials })
       expect([status, json.__type], operation).to.deep.equal([400, 'AccessDeniedException'])
       const action = operation === 'ReEncrypt' ? 'ReEncryptFrom' : operation
-      const onKey = ['CreateKey', 'ListKeys', 'ListAliases', 'GenerateRandom'].includes(operation) ? '' : ` on resource: ${key.arn}`
+      const onKey = needs(input).length === 0 ? '' : ` on resource: ${key.arn}`
       expect(json.Message).to.equal(`User: ${arn} is not authorized to perform: kms:${action}${onKey} because no identity-based policy `
         + `allows the kms:${action} action`)
     }

@@ -3,6 +3,7 @@ import type { Log } from '../../ports/log.js'
 import type { Pkcs11Config } from './config.js'
 import { Connection } from './driver/connection.js'
 import { Driver } from './driver/driver.js'
+import { offeredKinds } from './driver/kinds.js'
 import { removeUnfinished } from './driver/unfinished.js'
 import { Errands } from './lanes/errands.js'
 import { InlineHsm } from './lanes/inline-hsm.js'
@@ -40,7 +41,10 @@ function openInline(config: Pkcs11Config, log: Log): Hsm {
     const connection = new Connection(token, log)
     if (config.alone && token.profile.leavesUnfinished) removeUnfinished(connection)
     const driver = new Driver(connection, config)
-    return new InlineHsm({ driver, token, durableDirectory: config.durableDirectory, errands: new Errands(() => openErrands(config, log)) })
+    return new InlineHsm({
+      driver, token, kinds: offeredKinds(connection), durableDirectory: config.durableDirectory,
+      errands: new Errands(() => openErrands(config, log)),
+    })
   } catch (error) {
     token.release()
     throw error

@@ -1,10 +1,10 @@
 import type { Kysely } from 'kysely'
-import type { KeyState, KeyVersionState } from '../../domain/key.js'
+import { visibleStates } from '../../domain/key-state.js'
+import type { KeyVersionState } from '../../domain/key.js'
 import type { KeyName } from '../../ports/keys.js'
 import type { Tables } from './schema.js'
 
-/** The questions of ports/keys.ts that answer names only. */
-export const visibleStates: readonly KeyState[] = ['Enabled', 'Disabled', 'PendingDeletion']
+/* The questions of ports/keys.ts that answer names only. */
 const unsettledVersions: readonly KeyVersionState[] = ['creating', 'destroying']
 
 export async function listKeyIds(
@@ -37,10 +37,36 @@ export async function keysDueForDeletion(db: Kysely<Tables>, now: number, limit:
     .where(eb => eb.or([
       eb('state', '=', 'Destroying'),
       eb.and([eb('state', '=', 'PendingDeletion'), eb('deletion_date', '<=', now)]),
+      eb.and([
+        eb('state', '=', 'PendingReplicaDeletion'),
+        eb.not(eb.exists(eb.selectFrom('keys as relative').select('relative.region')
+          .whereRef('relative.key_id', '=', 'keys.key_id').whereRef('relative.region', '!=', 'keys.region')
+          .where('relative.state', '!=', 'Destroyed'))),
+      ]),
     ]))
     // By state first: the databases disagree where a missing date belongs.
     .orderBy('state').orderBy('deletion_date').orderBy('region').orderBy('key_id').limit(limit)
     .execute())
+}
+
+export async function keysDueForExpiry(db: Kysely<Tables>, now: number, limit: number): Promise<readonly KeyName[]> {
+  return names(await db.selectFrom('key_versions as version')
+    .innerJoin('keys as key', join => join.onRef('key.region', '=', 'version.region').onRef('key.key_id', '=', 'version.key_id'))
+    .select(['version.region', 'version.key_id'])
+    .where('version.state', '=', 'ready').where('version.valid_to', '<=', now)
+    .where('key.state', 'not in', ['Destroying', 'Destroyed'])
+    // Once each, however many of its versions have run out.
+    .groupBy(['version.region', 'version.key_id'])
+    .orderBy(({ fn }) => fn.min('version.valid_to')).orderBy('version.region').orderBy('version.key_id').limit(limit)
+    .execute())
+}
+
+export async function regionsOfKey(db: Kysely<Tables>, keyId: string): Promise<readonly string[]> {
+  const rows = await db.selectFrom('keys').select('region')
+    .where('key_id', '=', keyId).where('state', '!=', 'Destroyed')
+    .orderBy('region')
+    .execute()
+  return rows.map(row => row.region)
 }
 
 export async function unsettledKeys(db: Kysely<Tables>, limit: number): Promise<readonly KeyName[]> {

@@ -1,4 +1,4 @@
-import type { Key, KeyVersion, Tag } from '../../domain/key.js'
+import type { Import, Key, KeyVersion, Tag } from '../../domain/key.js'
 import type { KeyRow, KeyVersionRow, SealBudgetRow } from './schema.js'
 
 /*
@@ -27,6 +27,10 @@ export function keyColumns(key: Key): Omit<KeyRow, 'mac'> {
     policy: key.policy,
     tags: JSON.stringify(key.tags.map(({ TagKey, TagValue }) => ({ TagKey, TagValue }))),
     revision: key.revision,
+    manager: key.manager === 'CUSTOMER' ? null : key.manager,
+    custom_key_store_id: key.customKeyStoreId ?? null,
+    primary_region: key.multiRegion?.primaryRegion ?? null,
+    pending_window_days: key.pendingWindowInDays ?? null,
   }
 }
 
@@ -41,9 +45,13 @@ export function keyOf(row: KeyRow): Key {
     keySpec: row.key_spec as Key['keySpec'],
     keyUsage: row.key_usage as Key['keyUsage'],
     origin: row.origin as Key['origin'],
+    manager: row.manager === null ? 'CUSTOMER' : row.manager as Key['manager'],
     keyStore: row.key_store,
+    ...(row.custom_key_store_id !== null && { customKeyStoreId: row.custom_key_store_id }),
+    ...(row.primary_region !== null && { multiRegion: { primaryRegion: row.primary_region } }),
     state: row.state as Key['state'],
     ...(row.deletion_date !== null && { deletionDate: row.deletion_date }),
+    ...(row.pending_window_days !== null && { pendingWindowInDays: row.pending_window_days }),
     currentVersion: row.current_version,
     ...(row.rotation_period_days !== null && row.next_rotation !== null && {
       schedule: { periodInDays: row.rotation_period_days, nextRotation: row.next_rotation },
@@ -61,13 +69,16 @@ export function versionColumns(version: KeyVersion): Omit<KeyVersionRow, 'mac'> 
     key_id: version.keyId,
     version: version.version,
     state: version.state,
-    suite: version.suite,
+    suite: version.kind,
     key_material_id: version.keyMaterialId,
     created_at: version.createdAt,
     rotation_date: version.rotation?.date ?? null,
     rotation_type: version.rotation?.type ?? null,
     evidence: JSON.stringify(version.evidence),
     owner: version.owner,
+    import_way: version.import?.way ?? null,
+    valid_to: version.import?.validTo ?? null,
+    import_description: version.import?.description === undefined ? null : JSON.stringify(version.import.description),
   }
 }
 
@@ -77,14 +88,23 @@ export function versionOf(row: KeyVersionRow): KeyVersion {
     keyId: row.key_id,
     version: row.version,
     state: row.state as KeyVersion['state'],
-    suite: row.suite as KeyVersion['suite'],
+    kind: row.suite as KeyVersion['kind'],
     keyMaterialId: row.key_material_id,
     createdAt: row.created_at,
     ...(row.rotation_date !== null && row.rotation_type !== null && {
       rotation: { date: row.rotation_date, type: row.rotation_type as 'AUTOMATIC' | 'ON_DEMAND' },
     }),
+    ...(row.import_way !== null && { import: importOf(row, row.import_way as Import['way']) }),
     evidence: JSON.parse(row.evidence) as KeyVersion['evidence'],
     owner: row.owner,
+  }
+}
+
+function importOf({ valid_to, import_description }: KeyVersionRow, way: Import['way']): Import {
+  return {
+    way,
+    ...(valid_to !== null && { validTo: valid_to }),
+    ...(import_description !== null && { description: JSON.parse(import_description) as string }),
   }
 }
 

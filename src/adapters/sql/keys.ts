@@ -1,11 +1,20 @@
 import type { Kysely, Transaction } from 'kysely'
+import { isVisible } from '../../domain/key-state.js'
 import type { Key, KeyVersion, KeyView } from '../../domain/key.js'
-import { IntegrityError, StaleWriteError, type KeyName, type Keys } from '../../ports/keys.js'
-import { countKeysByStore, keysDueForDeletion, keysDueForRotation, listKeyIds, unsettledKeys, visibleStates } from './key-queries.js'
+import { IntegrityError, StaleWriteError, type KeyChange, type KeyName, type Keys } from '../../ports/keys.js'
+import {
+  countKeysByStore, keysDueForDeletion, keysDueForExpiry, keysDueForRotation, listKeyIds, regionsOfKey, unsettledKeys,
+} from './key-queries.js'
 import { keyColumns, keyOf, newSealBudget, versionColumns, versionOf } from './key-rows.js'
 import type { AuthenticatedRows } from './rows.js'
 import type { KeyRow, KeyVersionRow, SealBudgetRow, Tables } from './schema.js'
 import { SealBudgets } from './seal-budgets.js'
+
+/** A version's row; with a budget if it is a new one. */
+interface SignedVersion { readonly row: KeyVersionRow, readonly budget: SealBudgetRow | undefined }
+
+/** `revision` is the one that the stored row must have. */
+interface SignedChange { readonly row: KeyRow, readonly revision: number, readonly versions: readonly SignedVersion[] }
 
 export class SqlKeys implements Keys {
   readonly #db: Kysely<Tables>
@@ -27,33 +36,31 @@ export class SqlKeys implements Keys {
     return viewOf(loaded.key, loaded.versions)
   }
 
-  async insert(key: Key, first: KeyVersion): Promise<void> {
-    refuseForeign(key, first)
+  async insert(key: Key, versions: readonly KeyVersion[]): Promise<void> {
+    for (const version of versions) refuseForeign(key, version)
     const row = await this.#rows.sign('keys', keyColumns(key))
-    const version = await this.#rows.sign('key_versions', versionColumns(first))
-    const budget = await this.#rows.sign('seal_budgets', newSealBudget(first))
+    const versionRows = await this.#signVersions(versions, new Set())
     await this.#db.transaction().execute(async transaction => {
       await transaction.insertInto('keys').values(row).execute()
-      await insertVersion(transaction, version, budget)
+      for (const version of versionRows) await writeVersion(transaction, version)
     })
   }
 
   async update(key: Key, versions: readonly KeyVersion[] = []): Promise<Key> {
-    for (const version of versions) refuseForeign(key, version)
-    const next = { ...key, revision: key.revision + 1 }
-    const known = await this.#versionNumbers(key)
-    const row = await this.#rows.sign('keys', keyColumns(next))
-    const versionRows = await this.#rows.signAll('key_versions', versions.map(versionColumns))
-    const budgets = await this.#rows.signAll('seal_budgets', versions.filter(one => !known.has(one.version)).map(newSealBudget))
+    await this.updateAll([{ key, versions }])
+    return nextRevision(key)
+  }
+
+  async updateAll(changes: readonly KeyChange[]): Promise<readonly Key[]> {
+    for (const { key, versions = [] } of changes) for (const version of versions) refuseForeign(key, version)
+    const signed: SignedChange[] = []
+    for (const change of changes) signed.push(await this.#signChange(change))
     await this.#db.transaction().execute(async transaction => {
       // First, so that what is known of the versions is still true: whoever adds one counts the revision up.
-      await replaceKey(transaction, row, key.revision)
-      for (const version of versionRows) {
-        const budget = budgets.find(one => one.version === version.version)
-        await (budget ? insertVersion(transaction, version, budget) : replaceVersion(transaction, version))
-      }
+      for (const { row, revision } of signed) await replaceKey(transaction, row, revision)
+      for (const version of signed.flatMap(({ versions }) => versions)) await writeVersion(transaction, version)
     })
-    return next
+    return changes.map(({ key }) => nextRevision(key))
   }
 
   /** Versions and budgets go with their rows (on delete cascade). */
@@ -91,12 +98,20 @@ export class SqlKeys implements Keys {
     return rows.map(row => row.region)
   }
 
+  regionsOf(keyId: string): Promise<readonly string[]> {
+    return regionsOfKey(this.#db, keyId)
+  }
+
   dueForRotation(now: number, limit: number): Promise<readonly KeyName[]> {
     return keysDueForRotation(this.#db, now, limit)
   }
 
   dueForDeletion(now: number, limit: number): Promise<readonly KeyName[]> {
     return keysDueForDeletion(this.#db, now, limit)
+  }
+
+  dueForExpiry(now: number, limit: number): Promise<readonly KeyName[]> {
+    return keysDueForExpiry(this.#db, now, limit)
   }
 
   unsettled(limit: number): Promise<readonly KeyName[]> {
@@ -109,6 +124,19 @@ export class SqlKeys implements Keys {
 
   sealsReserved(region: string, keyId: string, version: number): Promise<number> {
     return this.#budgets.reserved({ region, key_id: keyId, version })
+  }
+
+  async #signChange({ key, versions = [] }: KeyChange): Promise<SignedChange> {
+    const known = await this.#versionNumbers(key)
+    const row = await this.#rows.sign('keys', keyColumns(nextRevision(key)))
+    return { row, revision: key.revision, versions: await this.#signVersions(versions, known) }
+  }
+
+  /** Those that are not known yet come with a budget. */
+  async #signVersions(versions: readonly KeyVersion[], known: ReadonlySet<number>): Promise<readonly SignedVersion[]> {
+    const rows = await this.#rows.signAll('key_versions', versions.map(versionColumns))
+    const budgets = await this.#rows.signAll('seal_budgets', versions.filter(one => !known.has(one.version)).map(newSealBudget))
+    return rows.map(row => ({ row, budget: budgets.find(one => one.version === row.version) }))
   }
 
   async #versionNumbers({ region, keyId }: KeyName): Promise<ReadonlySet<number>> {
@@ -132,7 +160,7 @@ async function load(
 function viewOf(row: KeyRow, versionRows: readonly KeyVersionRow[]): KeyView {
   const key = keyOf(row)
   const versions = new Map(versionRows.map(version => [version.version, versionOf(version)]))
-  if (visibleStates.includes(key.state) && !versions.has(key.currentVersion)) {
+  if (isVisible(key.state) && key.currentVersion !== 0 && !versions.has(key.currentVersion)) {
     throw new IntegrityError(`there is no row of key_versions for ${JSON.stringify(`${key.region} ${key.keyId} ${key.currentVersion}`)}`)
   }
   return { key, versions }
@@ -145,8 +173,9 @@ async function replaceKey(db: Transaction<Tables>, row: KeyRow, revision: number
   if (numUpdatedRows !== 1n) throw new StaleWriteError('the key has another revision by now')
 }
 
-async function insertVersion(db: Transaction<Tables>, version: KeyVersionRow, budget: SealBudgetRow): Promise<void> {
-  await db.insertInto('key_versions').values(version).execute()
+async function writeVersion(db: Transaction<Tables>, { row, budget }: SignedVersion): Promise<void> {
+  if (!budget) return replaceVersion(db, row)
+  await db.insertInto('key_versions').values(row).execute()
   await db.insertInto('seal_budgets').values(budget).execute()
 }
 
@@ -155,6 +184,10 @@ async function replaceVersion(db: Transaction<Tables>, row: KeyVersionRow): Prom
     .where('region', '=', row.region).where('key_id', '=', row.key_id).where('version', '=', row.version)
     .executeTakeFirst()
   if (numUpdatedRows !== 1n) throw new StaleWriteError('the version has been removed')
+}
+
+function nextRevision(key: Key): Key {
+  return { ...key, revision: key.revision + 1 }
 }
 
 function refuseForeign(key: KeyName, version: KeyVersion): void {

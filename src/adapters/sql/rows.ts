@@ -9,6 +9,9 @@ const primaryKeys = {
   key_versions: ['region', 'key_id', 'version'],
   seal_budgets: ['region', 'key_id', 'version'],
   aliases: ['region', 'name'],
+  grants: ['region', 'key_id', 'grant_id'],
+  custom_key_stores: ['id'],
+  invocations: ['caller', 'invocation_id'],
   access_keys: ['access_key_id'],
   installation: ['id'],
 } as const satisfies Partial<Record<keyof Tables, readonly string[]>>

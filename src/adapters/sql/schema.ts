@@ -7,6 +7,10 @@ export interface Tables {
   readonly key_versions: KeyVersionRow
   readonly seal_budgets: SealBudgetRow
   readonly aliases: AliasRow
+  readonly grants: GrantRow
+  readonly custom_key_stores: CustomKeyStoreRow
+  readonly key_usages: KeyUsageRow
+  readonly invocations: InvocationRow
   readonly access_keys: AccessKeyRow
   readonly installation: InstallationRow
   readonly checkpoints: CheckpointRow
@@ -39,6 +43,12 @@ export interface KeyRow {
   /** JSON. */
   readonly tags: string
   readonly revision: number
+  /** NULL for CUSTOMER: all rows of before the column are. */
+  readonly manager: string | null
+  readonly custom_key_store_id: string | null
+  /** Multi-Region keys only. */
+  readonly primary_region: string | null
+  readonly pending_window_days: number | null
   readonly mac: Uint8Array
 }
 
@@ -47,6 +57,7 @@ export interface KeyVersionRow {
   readonly key_id: string
   readonly version: number
   readonly state: string
+  /** The kind of its material. Named when suites were the only kinds; a new name would spoil the MACs. */
   readonly suite: string
   readonly key_material_id: string
   readonly created_at: number
@@ -55,6 +66,11 @@ export interface KeyVersionRow {
   /** JSON. */
   readonly evidence: string
   readonly owner: string
+  /** NULL for material that the HSM made. */
+  readonly import_way: string | null
+  readonly valid_to: number | null
+  /** A JSON string. */
+  readonly import_description: string | null
   readonly mac: Uint8Array
 }
 
@@ -73,6 +89,59 @@ export interface AliasRow {
   readonly target_key_id: string
   readonly created_at: number
   readonly updated_at: number
+  readonly mac: Uint8Array
+}
+
+export interface GrantRow {
+  readonly region: string
+  readonly key_id: string
+  readonly grant_id: string
+  readonly name: string | null
+  readonly created_at: number
+  readonly grantee_principal: string | null
+  readonly grantee_service_principal: string | null
+  readonly retiring_principal: string | null
+  readonly retiring_service_principal: string | null
+  readonly issuing_account: string
+  /** JSON. */
+  readonly operations: string
+  /** JSON. */
+  readonly constraints: string | null
+  readonly mac: Uint8Array
+}
+
+export interface CustomKeyStoreRow {
+  readonly id: string
+  readonly region: string
+  /** A JSON string, as are `cluster_id` and the certificate: clients choose all three. */
+  readonly name: string
+  readonly key_store: string
+  readonly cluster_id: string
+  readonly trust_anchor_certificate: string
+  readonly created_at: number
+  readonly connected: number
+  readonly mac: Uint8Array
+}
+
+/** Without a MAC: shown, and decides nothing. */
+export interface KeyUsageRow {
+  readonly region: string
+  readonly key_id: string
+  readonly operation: string
+  readonly used_at: number
+  readonly event_id: string
+  readonly request_id: string
+}
+
+export interface InvocationRow {
+  readonly caller: string
+  readonly invocation_id: string
+  readonly region: string
+  readonly operation: string
+  readonly input_hash: string
+  /** A JSON string. */
+  readonly outcome: string
+  readonly made_at: number
   readonly mac: Uint8Array
 }
 

@@ -5,7 +5,11 @@ import type { Store } from '../../ports/store.js'
 import { SqlAliases } from './aliases.js'
 import { SqlCheckpoints } from './checkpoints.js'
 import { SqlCredentials } from './credentials.js'
+import { SqlCustomKeyStores } from './custom-key-stores.js'
+import { SqlGrants } from './grants.js'
 import { SqlInstanceRecord } from './instance.js'
+import { SqlInvocations } from './invocations.js'
+import { SqlKeyUsages } from './key-usages.js'
 import { SqlKeys } from './keys.js'
 import { SqlLeases } from './leases.js'
 import { AuthenticatedRows } from './rows.js'
@@ -17,6 +21,10 @@ export function sqlStore(db: Kysely<Tables>, authenticator: RowAuthenticator, ge
   return {
     keys: new SqlKeys(db, rows),
     aliases: new SqlAliases(db, rows),
+    grants: new SqlGrants(db, rows),
+    customKeyStores: new SqlCustomKeyStores(db, rows),
+    keyUsages: new SqlKeyUsages(db),
+    invocations: new SqlInvocations(db, rows),
     credentials: new SqlCredentials(db, rows),
     checkpoints: new SqlCheckpoints(db),
     leases: new SqlLeases(db),

@@ -46,7 +46,8 @@ async function answer(request: HttpRequest, deps: KmsEndpointDeps): Promise<Http
   const { requestId, sourceIp, headers } = request
   try {
     if (!isJson11(headers.get('content-type'))) throw new KmsError('UnknownOperationException')
-    const origin = { requestId, sourceIp, userAgent: headers.get('user-agent') ?? '' }
+    const invocationId = headers.get('amz-sdk-invocation-id')
+    const origin = { requestId, sourceIp, userAgent: headers.get('user-agent') ?? '', ...invocationId !== undefined && { invocationId } }
     const { output, operation } = await deps.perform(origin, frontOf(request, deps))
     return answerOf(200, requestId, encodeOutput(operation.contract.output, output))
   } catch (error) {

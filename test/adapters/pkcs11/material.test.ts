@@ -27,7 +27,7 @@ describe('material in SoftHSM', () => {
   function expectNeverUsed(material: Material, kind: 'evidence' | 'missing' = 'evidence', name = material.name): void {
     const uses = ['C_EncryptInit', 'C_DecryptInit', 'C_SignInit'] as const
     const use = (): void => {
-      if (material.kind === 'ecdsa-p256') bench.driver.sign(material, Buffer.alloc(32))
+      if (material.kind === 'ecdsa-p256') bench.driver.sign(material, 'ECDSA_SHA_256', Buffer.alloc(32))
       else if (material.kind === 'hmac-sha-256') bench.driver.mac(material, Buffer.alloc(32))
       else bench.driver.seal(material, plaintext, additionalData)
     }

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { openHsm } from '../../../src/adapters/pkcs11/hsm.js'
-import { mechanismName, offersOf } from '../../../src/adapters/pkcs11/report/offers.js'
+import { keySpecs as specRows } from '../../../src/domain/key-spec.js'
+import { generic } from '../../../src/adapters/pkcs11/profiles/generic.js'
+import { nss } from '../../../src/adapters/pkcs11/profiles/nss.js'
+import { mechanismName, offersOf, type Offers } from '../../../src/adapters/pkcs11/report/offers.js'
 import { softhsm } from '../../../src/adapters/pkcs11/profiles/softhsm.js'
 import type { Profile } from '../../../src/adapters/pkcs11/profiles/profile.js'
 import { probeToken, type ProfileReport, type TokenReport } from '../../../src/adapters/pkcs11/report/probe.js'
@@ -11,7 +14,9 @@ import { silentLog } from './support.js'
 
 const aesKeyGen = 0x1080
 const aesGcm = 0x1087
-const aesCbcPad = 0x1085
+const aesCbc = 0x1082
+const [rsaKeyPairGen, rsaRaw] = [0x0, 0x3]
+const [ecKeyPairGen, ecdsa] = [0x1040, 0x1041]
 const genericSecretKeyGen = 0x350
 const sha256Hmac = 0x251
 
@@ -115,21 +120,51 @@ describe('probeToken', () => {
 })
 
 describe('offersOf', () => {
+  const offers = (mechanisms: readonly number[], hasGenerator = true, profile: Profile = softhsm): Offers =>
+    offersOf({ mechanisms, range: () => undefined, encapsulates: false }, profile, hasGenerator)
+  const specsOf = ({ keySpecs }: Offers): readonly string[] =>
+    Object.entries(keySpecs).flatMap(([name, { offered }]) => offered ? [name] : [])
+
   it('needs a generator and AES-GCM for suite gcm', () => {
-    expect(offersOf([aesKeyGen, aesGcm], true)).to.deep.include({ suites: { 'gcm': true, 'cbc-hmac': false }, roots: false })
-    expect(offersOf([aesKeyGen, aesGcm], false).suites.gcm).to.equal(false)
-    expect(offersOf([aesGcm], true).suites.gcm).to.equal(false)
+    expect(offers([aesKeyGen, aesGcm])).to.deep.include({ suites: { 'gcm': true, 'cbc-hmac': false }, roots: false })
+    expect(offers([aesKeyGen, aesGcm], false).suites.gcm).to.equal(false)
+    expect(offers([aesGcm]).suites.gcm).to.equal(false)
   })
 
   it('finds suite cbc-hmac on a token without GCM', () => {
-    const { suites, operations } = offersOf([aesKeyGen, aesCbcPad, genericSecretKeyGen, sha256Hmac], true)
-    expect(suites).to.deep.equal({ 'gcm': false, 'cbc-hmac': true })
-    expect(operations).to.include({ GenerateDataKey: true, GenerateMac: true, Sign: false, DeriveSharedSecret: false })
+    const found = offers([aesKeyGen, aesCbc, genericSecretKeyGen, sha256Hmac], true, generic)
+    expect(found.suites).to.deep.equal({ 'gcm': false, 'cbc-hmac': true })
+    expect(found.operations).to.include({ GenerateDataKey: true, GenerateMac: true, Sign: false, DeriveSharedSecret: false })
+    expect(specsOf(found)).to.deep.equal(['SYMMETRIC_DEFAULT ENCRYPT_DECRYPT', 'HMAC_256 GENERATE_VERIFY_MAC'])
+  })
+
+  it('names every key spec, with what it needs', () => {
+    const { keySpecs } = offers([])
+    const every = [...specRows.values()].flatMap(({ spec, usages }) =>
+      usages.length > 0 ? usages.map(({ usage }) => `${spec} ${usage}`) : [spec])
+    expect(Object.keys(keySpecs)).to.deep.equal(every)
+    const needs = ['CKM_ML_KEM_KEY_PAIR_GEN', 'CKM_ML_KEM']
+    expect(keySpecs['ML_KEM_768 ENCAPSULATE_DECAPSULATE']).to.deep.equal({ offered: false, needs })
+    expect(keySpecs.SM2).to.deep.equal({ offered: false, needs: [] })
+  })
+
+  it('offers pairs by their mechanisms, and what the profile says of the token', () => {
+    const curves = offers([ecKeyPairGen, ecdsa])
+    expect(specsOf(curves).filter(name => name.startsWith('ECC_'))).to.have.length(4)
+    expect(specsOf(offers([ecKeyPairGen, ecdsa], true, nss))).not.to.include('ECC_SECG_P256K1 SIGN_VERIFY')
+    expect(curves.operations).to.include({ Sign: true, GetPublicKey: true, DeriveSharedSecret: false, ImportKeyMaterial: false })
+    expect(specsOf(offers([rsaKeyPairGen, rsaRaw]))).to.include('RSA_2048 ENCRYPT_DECRYPT').and.not.to.include('RSA_2048 SIGN_VERIFY')
+  })
+
+  it('heeds the sizes that a mechanism is good for', () => {
+    const source = { mechanisms: [rsaKeyPairGen, rsaRaw], range: () => ({ minKeySize: 1024, maxKeySize: 3072 }), encapsulates: false }
+    expect(specsOf(offersOf(source, softhsm, true))).to.deep.equal(['RSA_2048 ENCRYPT_DECRYPT', 'RSA_3072 ENCRYPT_DECRYPT'])
   })
 
   it('offers nothing without mechanisms', () => {
-    const { operations, roots } = offersOf([], false)
-    expect(Object.values(operations)).not.to.include(true)
-    expect(roots).to.equal(false)
+    const found = offers([], false)
+    expect(Object.values(found.operations)).not.to.include(true)
+    expect(specsOf(found)).to.deep.equal([])
+    expect(found.roots).to.equal(false)
   })
 })

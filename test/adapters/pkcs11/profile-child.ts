@@ -93,7 +93,7 @@ function signatureBytes(driver: Driver): number {
   const audit = rootMaterial('audit', 1)
   driver.createMaterial(audit)
   const key = createPublicKey({ key: Buffer.from(driver.publicKey(audit)), format: 'der', type: 'spki' })
-  const signature = driver.sign(audit, createHash('sha256').update(plaintext).digest())
+  const signature = driver.sign(audit, 'ECDSA_SHA_256', createHash('sha256').update(plaintext).digest())
   driver.destroyMaterial(audit)
   return verify('sha256', plaintext, { key, dsaEncoding: 'ieee-p1363' }, signature) ? signature.length : 0
 }

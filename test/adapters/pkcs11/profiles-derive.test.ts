@@ -34,8 +34,8 @@ function named(name: string): Profile {
 /** Without its pseudonym: what a token is made to be taken for, or to be sealed by. */
 const generic = (config: Pkcs11Config): Pkcs11Config => ({ ...config, profile: 'generic' })
 const derivedFacts = [
-  'seal', 'oaep', 'macBytesMax', 'randomChunkBytes', 'labelBytesMax', 'idBytesMax', 'template', 'allowedMechanisms', 'checkValue',
-  'sessionKeys', 'unreadable',
+  'seal', 'oaep', 'edwards', 'lacks', 'macBytesMax', 'randomChunkBytes', 'labelBytesMax', 'idBytesMax', 'template',
+  'allowedMechanisms', 'checkValue', 'sessionKeys', 'unreadable',
 ] as const
 
 function derivedPart(profile: Profile): object {

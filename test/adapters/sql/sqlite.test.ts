@@ -41,7 +41,7 @@ describe('SQLite', () => {
 
     it('keeps everything when opened again', async () => {
       const first = await openSqlite({ file, authenticator })
-      await first.keys.insert(sampleKey(1), sampleVersion(1, 1))
+      await first.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
       await first.keys.reserveSeals(region, keyId(1), 1, 7, 10)
       await first.close()
       const second = await open()
@@ -80,7 +80,7 @@ describe('SQLite', () => {
     it('shows each of two connections what the other wrote, and that it wrote', async () => {
       const [one, two] = [await open(), await open()]
       const before = [one.generation(), two.generation()]
-      await one.keys.insert(sampleKey(1), sampleVersion(1, 1))
+      await one.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
       expect(one.generation()).to.equal(before[0])
       expect(two.generation()).to.not.equal(before[1])
       expect(two.generation()).to.equal(two.generation())
@@ -89,7 +89,7 @@ describe('SQLite', () => {
 
     it('lets reservations of two connections share one cap', async () => {
       const stores = [await open(), await open()]
-      await stores[0]?.keys.insert(sampleKey(1), sampleVersion(1, 1))
+      await stores[0]?.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
       const reserve = async (at: number) => await stores[at % 2]?.keys.reserveSeals(region, keyId(1), 1, 7, 100) ?? 0
       const granted = await Promise.all(Array.from({ length: 20 }, (_, at) => reserve(at)))
       expect(granted.reduce((sum, count) => sum + count, 0)).to.equal(100)
@@ -112,7 +112,7 @@ describe('SQLite', () => {
 
     it('takes a key only if it would come back as it is', async () => {
       const store = await open()
-      await rejected(store.keys.insert(sampleKey(1, { policy: '"\ud800"' }), sampleVersion(1, 1)), TypeError)
+      await rejected(store.keys.insert(sampleKey(1, { policy: '"\ud800"' }), [sampleVersion(1, 1)]), TypeError)
       expect(await store.keys.get(region, keyId(1))).to.equal(undefined)
     })
 
@@ -123,7 +123,7 @@ describe('SQLite', () => {
         const server = await open()
         const reader = await open({ readOnly })
         const before = reader.generation()
-        await server.keys.insert(sampleKey(1), sampleVersion(1, 1))
+        await server.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
         expect(reader.generation()).to.not.equal(before)
         expect(await reader.keys.list(region, undefined, 9)).to.deep.equal([keyId(1)])
         expect((await reader.keys.get(region, keyId(1)))?.key).to.deep.equal(sampleKey(1))
@@ -134,7 +134,7 @@ describe('SQLite', () => {
 
       it('reads what a server that is gone left behind', async () => {
         const server = await openSqlite({ file, authenticator })
-        await server.keys.insert(sampleKey(1), sampleVersion(1, 1))
+        await server.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
         await server.close()
         expect(await (await open({ readOnly })).keys.list(region, undefined, 9)).to.deep.equal([keyId(1)])
       })
@@ -143,7 +143,7 @@ describe('SQLite', () => {
         expect((await rejected(open({ readOnly }))).message).to.contain('there is no database at')
         expect(readdirSync(directory)).to.deep.equal([])
         writeFileSync(file, '')
-        expect((await rejected(open({ readOnly }))).message).to.contain('0 of 1 migrations: start the server')
+        expect((await rejected(open({ readOnly }))).message).to.contain('0 of 2 migrations: start the server')
       })
     })
   })
@@ -159,7 +159,7 @@ describe('SQLite', () => {
       process.stdin.resume().on('end', () => process.exit())
       async function write(number) {
         const key = sampleKey(number, { state: 'Creating' })
-        await store.keys.insert(key, sampleVersion(number, 1, { state: 'creating' }))
+        await store.keys.insert(key, [sampleVersion(number, 1, { state: 'creating' })])
         await store.keys.update({ ...key, state: 'Enabled', currentVersion: 2 }, [sampleVersion(number, 1), sampleVersion(number, 2)])
         console.log(number)
       }

@@ -6,7 +6,9 @@ import BetterSqlite3 from 'better-sqlite3'
 import { openSqlite } from '../../../src/adapters/sql/sqlite.js'
 import { IntegrityError } from '../../../src/ports/keys.js'
 import type { Store } from '../../../src/ports/store.js'
-import { keyId, region, rejected, sampleKey, sampleVersion } from '../../contract/store-samples.js'
+import {
+  keyId, region, rejected, sampleCustomKeyStore, sampleGrant, sampleInvocation, sampleKey, sampleVersion,
+} from '../../contract/store-samples.js'
 import { softwareRowAuthenticator } from '../../support/row-authenticator.js'
 
 type Value = string | number | Buffer | null
@@ -18,6 +20,9 @@ const loaders: Readonly<Record<string, (store: Store, row: Row) => Promise<unkno
   // Versions are found through their key, so a version that was moved away is one that is missing.
   key_versions: store => store.keys.get(region, keyId(1)),
   seal_budgets: (store, row) => store.keys.sealsReserved(String(row.region), String(row.key_id), Number(row.version)),
+  grants: (store, row) => store.grants.get(String(row.region), String(row.key_id), String(row.grant_id)),
+  custom_key_stores: store => store.customKeyStores.all(),
+  invocations: (store, row) => store.invocations.get(String(row.caller), String(row.invocation_id)),
   aliases: (store, row) => store.aliases.get(String(row.region), String(row.name)),
   access_keys: (store, row) => store.credentials.get(String(row.access_key_id)),
   installation: store => store.instance.get(),
@@ -77,8 +82,15 @@ describe('a database edited behind the service', () => {
   })
 
   it('is noticed when an optional value is taken away', async () => {
-    for (const column of ['deletion_date', 'next_rotation', 'rotation_period_days']) {
-      await rejected(loadWith('keys', column, null), IntegrityError)
+    const optional = {
+      keys: [
+        'deletion_date', 'next_rotation', 'rotation_period_days', 'manager', 'custom_key_store_id', 'primary_region', 'pending_window_days',
+      ],
+      key_versions: ['rotation_date', 'rotation_type', 'import_way', 'valid_to', 'import_description'],
+      grants: ['name', 'retiring_principal', 'constraints'],
+    }
+    for (const [table, columns] of Object.entries(optional)) {
+      for (const column of columns) await rejected(loadWith(table, column, null), IntegrityError)
     }
   })
 
@@ -88,8 +100,24 @@ describe('a database edited behind the service', () => {
     await rejected(store.aliases.list(region, keyId(2), undefined, 9), IntegrityError)
   })
 
+  it('is noticed in lists of grants', async () => {
+    const [name, principal] = ['other', 'arn:aws:iam::111122223333:user/other']
+    database.prepare('update grants set name = ?, grantee_principal = ?, retiring_principal = ?').run(name, principal, principal)
+    await rejected(store.grants.list(region, keyId(1), { granteePrincipal: principal }, undefined, 9), IntegrityError)
+    await rejected(store.grants.listRetirable(region, { principal }, undefined, 9), IntegrityError)
+    await rejected(store.grants.named(region, keyId(1), name), IntegrityError)
+  })
+
+  it('is noticed when a grant is moved to another key, and when its constraints are those of another', async () => {
+    await store.grants.insert(sampleGrant(1, 2))
+    database.exec('update grants set constraints = null where name is not null')
+    await rejected(store.grants.get(region, keyId(1), sampleGrant(1, 1).grantId), IntegrityError)
+    database.exec(`update grants set key_id = '${keyId(2)}'`)
+    await rejected(store.grants.get(region, keyId(2), sampleGrant(1, 2).grantId), IntegrityError)
+  })
+
   it('is noticed when the row of one key is copied over that of another', async () => {
-    await store.keys.insert(sampleKey(2), sampleVersion(2, 1))
+    await store.keys.insert(sampleKey(2), [sampleVersion(2, 1)])
     database.exec(`update keys set (state, policy, mac) = (select state, policy, mac from keys where key_id = '${keyId(1)}')
       where key_id = '${keyId(2)}'`)
     await rejected(store.keys.get(region, keyId(2)), IntegrityError)
@@ -120,9 +148,20 @@ describe('a database edited behind the service', () => {
 async function fill(store: Store): Promise<void> {
   const schedule = { periodInDays: 90, nextRotation: 1 }
   const rotation = { date: 3, type: 'ON_DEMAND' } as const
-  await store.keys.insert(sampleKey(1, { state: 'PendingDeletion', deletionDate: 2, schedule }), sampleVersion(1, 1, { rotation }))
+  const material = { way: 'process', validTo: 4, description: 'a' } as const
+  await store.keys.insert(
+    sampleKey(1, {
+      state: 'PendingDeletion', deletionDate: 2, pendingWindowInDays: 7, schedule, manager: 'AWS', customKeyStoreId: 'cks-1',
+      multiRegion: { primaryRegion: region },
+    }),
+    [sampleVersion(1, 1, { rotation, import: material })],
+  )
   await store.keys.reserveSeals(region, keyId(1), 1, 5, 100)
   await store.aliases.insert({ region, name: 'alias/a', targetKeyId: keyId(1), createdAt: 1, updatedAt: 2 })
+  const constraints = { EncryptionContextEquals: { a: 'b' } }
+  await store.grants.insert(sampleGrant(1, 1, { name: 'a', retiringPrincipal: 'arn:aws:iam::111122223333:user/b', constraints }))
+  await store.customKeyStores.insert(sampleCustomKeyStore(1))
+  await store.invocations.put(sampleInvocation(1))
   await store.credentials.put({
     accessKeyId: 'AKIAEXAMPLE', principalArn: 'arn:aws:iam::111122223333:user/a', accountId: '111122223333', administrator: false,
     active: false, createdAt: 5, secret: { rootVersion: 1, iv: Uint8Array.of(1, 2), ciphertext: Uint8Array.of(3) },

@@ -13,7 +13,9 @@ const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab'
 function operation(name: string, output: unknown): Operation {
   const contract = contracts.get(name)
   if (!contract) throw new Error(`no operation ${name}`)
-  return { name, contract, readOnly: true, check: () => {}, needs: () => [], run: async () => output, rehearse: undefined }
+  return {
+    name, contract, readOnly: true, check: () => {}, needs: () => [], run: async () => output, rehearse: undefined, retry: undefined,
+  }
 }
 
 /** Asks the front as `perform` does, and runs the operation without keys or an audit log. */
@@ -21,7 +23,10 @@ const perform: Performer = async (_origin, front) => {
   const { region } = await front.authenticate()
   const of = front.operation()
   const input = front.input(of)
-  const call = { caller, scope: { region, accountId: caller.accountId }, input, keys: [], used: () => {} }
+  const call = {
+    caller, scope: { region, accountId: caller.accountId }, input, keys: [], recipient: undefined, requestId: '',
+    used: () => {}, detail: () => {},
+  }
   return { operation: of, output: await of.run(call, undefined as never) }
 }
 
@@ -114,6 +119,13 @@ describe('the KMS endpoint', () => {
     const { endpoint } = endpointWith(async origin => { seen = origin; throw new KmsError('DisabledException') })
     await endpoint.answer(withHeaders(signed(), { 'user-agent': 'agent' }))
     expect(seen).to.deep.equal({ requestId: '00000000-0000-4000-8000-000000000000', sourceIp: '127.0.0.1', userAgent: 'agent' })
+  })
+
+  it('tells the performer of which call this is a try', async () => {
+    let seen: unknown
+    const { endpoint } = endpointWith(async origin => { seen = origin; throw new KmsError('DisabledException') })
+    await endpoint.answer(withHeaders(signed(), { 'amz-sdk-invocation-id': 'try-1' }))
+    expect(seen).to.have.property('invocationId', 'try-1')
   })
 })
 

@@ -29,6 +29,15 @@ const attributes = {
   allowed_mechanisms: { type: pkcs11.CKA_ALLOWED_MECHANISMS, form: 'bytes' },
   ec_params: { type: pkcs11.CKA_EC_PARAMS, form: 'bytes' },
   ec_point: { type: pkcs11.CKA_EC_POINT, form: 'bytes' },
+  modulus_bits: { type: pkcs11.CKA_MODULUS_BITS, form: 'number' },
+  modulus: { type: pkcs11.CKA_MODULUS, form: 'integer' },
+  public_exponent: { type: pkcs11.CKA_PUBLIC_EXPONENT, form: 'integer' },
+  // Of public keys only: a secret one has it, too, and is never asked.
+  value: { type: pkcs11.CKA_VALUE, form: 'bytes' },
+  // PKCS#11 3.2.
+  parameter_set: { type: 0x61d, form: 'number' },
+  encapsulate: { type: 0x633, form: 'boolean' },
+  decapsulate: { type: 0x634, form: 'boolean' },
 } as const
 
 export type AttributeName = keyof typeof attributes
@@ -63,6 +72,8 @@ export function decodeAttribute(name: AttributeName, bytes: Buffer): boolean | n
     case 'number': return decodeUlong(bytes)
     case 'text': return bytes.toString('utf8')
     case 'bytes': return bytes.toString('hex')
+    // Some tokens put zeros in front.
+    case 'integer': return bytes.toString('hex').replace(/^(?:00)+(?=.)/, '')
   }
 }
 

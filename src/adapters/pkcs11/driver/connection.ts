@@ -52,7 +52,7 @@ export class Connection {
 
   session(): Handle {
     if (this.current && this.generation === this.token.generation) return this.current
-    if (this.closed) throw new HsmError('configuration', 'the HSM was closed')
+    if (this.closed) throw new HsmError('lost', 'the HSM was closed')
     this.current = undefined
     this.current = this.token.openSession()
     this.generation = this.token.generation
@@ -125,6 +125,11 @@ export class Connection {
     } catch (error) {
       this.giveUp(doing, error)
     }
+  }
+
+  /** With everything that lives only as long as the session; the next call has another one. */
+  endSession(): void {
+    this.dropSession()
   }
 
   close(): void {

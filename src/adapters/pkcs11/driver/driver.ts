@@ -1,22 +1,22 @@
-import { timingSafeEqual } from 'node:crypto'
-import pkcs11, { type Handle } from 'pkcs11js'
+import type { OaepAlgorithm, SigningAlgorithm } from '../../../domain/key-spec.js'
 import type { Evidence } from '../../../domain/key.js'
-import type { Material, MaterialKind, Suite } from '../../../domain/material.js'
-import { HsmError, type Capacity, type ObjectListing, type Sealed } from '../../../ports/hsm.js'
-import { Canary, canaryLabel } from './canary.js'
+import type { Material } from '../../../domain/material.js'
+import type { Capacity, Encapsulation, InspectedImport, ObjectListing, Sealed, WrappedMaterial } from '../../../ports/hsm.js'
+import { Agreement } from './agreement.js'
+import { canaryLabel } from './canary.js'
 import type { Connection } from './connection.js'
-import { returnValueOf } from './errors.js'
+import { Doubt } from './doubt.js'
+import { Encryption } from './encryption.js'
+import { Imports } from './import/imports.js'
+import { Macs } from './macs.js'
 import { Materials } from './materials.js'
 import { ObjectBudget } from './object-budget.js'
 import { listObjects } from './objects.js'
-import { additionalDataBytes, blockBytes, digestBytes, hmac, macBytes, signDigest, verifiesDigest, view } from './operations.js'
-import { pause } from './patience.js'
 import type { Pkcs11Config } from '../config.js'
-import type { Profile } from '../profiles/profile.js'
 import { RandomPool } from './random-pool.js'
-import { openSlackBytes, type FreshSeal, type Sealing } from './sealing/sealing.js'
-import { isSuite, sealings } from './sealing/sealings.js'
-import { p256PublicKeyInfo } from './spki.js'
+import { requireAtMost } from './requirements.js'
+import { Seals } from './seals.js'
+import { Signatures } from './signatures.js'
 
 /** At most so many bytes in one call of `random`. */
 export const randomBytesMax = 64 * 1024
@@ -25,113 +25,82 @@ const livenessBytes = 16
 /** Of Pkcs11Config. */
 export type DriverOptions = Pick<Pkcs11Config, 'verifySeals' | 'verifyOpens' | 'objectsMax'>
 
-/** Two wrong answers agree by chance once in some hundred times; so a device that has lied is asked more often for a while. */
-const suspicionMs = 60_000
-const looksInSuspicion = 3
-
-/** Before the second try of a ciphertext that the token refused by a word that also means "too busy". */
-const busyDecryptPauseMs = 10
-
 /**
  * Everything this service does with a token: synchronous, single-threaded, one operation at a time on one session of its own.
  * Throws HsmError and nothing else.
  */
 export class Driver {
   private readonly connection: Connection
-  private readonly profile: Profile
-  private readonly lib: pkcs11.PKCS11
-  private readonly verifySeals: boolean
-  private readonly verifyOpens: boolean
-  private suspiciousUntil = -Infinity
-  private readonly sealings: Readonly<Record<Suite, Sealing>>
   private readonly pool: RandomPool
-  private readonly canary: Canary
   private readonly budget: ObjectBudget
   private readonly materials: Materials
-  /** Where a trial opening lands; wiped after each. */
-  private readonly scratch: Buffer
+  private readonly seals: Seals
+  private readonly macs: Macs
+  private readonly signatures: Signatures
+  private readonly encryption: Encryption
+  private readonly agreement: Agreement
+  private readonly imports: Imports
 
   /** `connection` is closed by `close`. */
   constructor(connection: Connection, { verifySeals, verifyOpens = true, objectsMax }: DriverOptions) {
+    const doubt = new Doubt(verifyOpens, connection.log)
     this.connection = connection
-    this.profile = connection.profile
-    this.lib = connection.lib
-    this.verifySeals = verifySeals
-    this.verifyOpens = verifyOpens
-    this.pool = new RandomPool(this.profile.randomChunkBytes, target => { this.lib.C_GenerateRandom(this.session(), target) })
-    this.sealings = sealings(this.lib, this.profile, target => { this.pool.fill(target) }, connection.log)
-    this.canary = new Canary(connection, this.sealings.gcm)
+    this.pool = new RandomPool(connection.profile.randomChunkBytes, target => {
+      connection.lib.C_GenerateRandom(connection.session(), target)
+    })
+    const random = (target: Buffer): void => { this.pool.fill(target) }
     this.budget = new ObjectBudget(connection, objectsMax)
     this.materials = new Materials(connection, this.budget)
-    this.scratch = Buffer.alloc(this.profile.seal.plaintextBytesMax + blockBytes + macBytes + openSlackBytes)
+    this.seals = new Seals({ connection, doubt, verifySeals, random })
+    this.macs = new Macs(connection, doubt)
+    this.signatures = new Signatures(connection, doubt)
+    this.encryption = new Encryption({ connection, doubt, verifySeals, random })
+    this.agreement = new Agreement(connection, doubt)
+    this.imports = new Imports({ connection, materials: this.materials, publicKey: material => this.publicKey(material) })
   }
 
   seal(material: Material, plaintext: Uint8Array, additionalData: Uint8Array): Sealed {
-    const sealing = this.sealingOf(material)
-    requireLength('additional data', additionalData, additionalDataBytes)
-    requireAtMost('plaintext', plaintext.length, this.profile.seal.plaintextBytesMax)
-    const data = view(plaintext)
-    const aad = view(additionalData)
-    const sealed = this.connection.repeatable(
-      'sealing', () => sealing.encrypt(this.session(), this.connection.handles(material), data, aad), material,
-    )
-    if (this.verifySeals) this.tryOpening(sealing, material, sealed, data, aad)
-    return sealed
+    return this.seals.seal(material, plaintext, additionalData)
   }
 
   open(material: Material, sealed: Sealed, additionalData: Uint8Array): Uint8Array {
-    const sealing = this.sealingOf(material)
-    requireLength('additional data', additionalData, additionalDataBytes)
-    if (!sealing.accepts(sealed.iv.length, sealed.ciphertext.length)) throw ciphertextInvalid()
-    const given = { iv: view(sealed.iv), ciphertext: view(sealed.ciphertext) }
-    const aad = view(additionalData)
-    return this.connection.repeatable('opening', () => {
-      // Memory of its own: what holds a plaintext is wiped by its owner and shared with nothing.
-      const out = Buffer.allocUnsafeSlow(given.ciphertext.length + openSlackBytes)
-      const plaintext = this.judge(sealing, material, given, aad, out)
-      if (!plaintext) throw ciphertextInvalid()
-      // Tag and MAC vouch for the ciphertext, and nobody for what the device made of it.
-      if (this.verifyOpens && !this.opensAgain(sealing, material, given, plaintext, aad)) {
-        out.fill(0)
-        throw this.twoAnswers('one ciphertext opened to two plaintexts', material)
-      }
-      return plaintext
-    }, material)
+    return this.seals.open(material, sealed, additionalData)
   }
 
   mac(material: Material, data: Uint8Array): Uint8Array {
-    requireKind(material, 'hmac-sha-256')
-    requireAtMost('data', data.length, this.profile.macBytesMax)
-    const bytes = view(data)
-    return this.connection.repeatable('making a MAC', () => {
-      const tag = hmac(this.lib, this.session(), this.first(material), bytes)
-      const same = !this.verifyOpens || timingSafeEqual(tag, hmac(this.lib, this.session(), this.first(material), bytes))
-      if (!same) throw this.twoAnswers('one text had two MACs', material)
-      return tag
-    }, material)
+    return this.macs.mac(material, data)
   }
 
-  sign(material: Material, digest: Uint8Array): Uint8Array {
-    requireKind(material, 'ecdsa-p256')
-    requireLength('a digest', digest, digestBytes)
-    const bytes = view(digest)
-    return this.connection.repeatable('signing', () => {
-      const [privateKey, publicKey] = this.connection.handles(material) as readonly [Handle, Handle]
-      const signature = signDigest(this.lib, this.session(), privateKey, bytes)
-      if (this.verifyOpens && !verifiesDigest(this.lib, this.session(), publicKey, bytes, signature)) {
-        throw this.twoAnswers('a fresh signature did not verify', material)
-      }
-      return signature
-    }, material)
+  sign(material: Material, algorithm: SigningAlgorithm, input: Uint8Array): Uint8Array {
+    return this.signatures.sign(material, algorithm, input)
+  }
+
+  verify(material: Material, algorithm: SigningAlgorithm, input: Uint8Array, signature: Uint8Array): boolean {
+    return this.signatures.verify(material, algorithm, input, signature)
   }
 
   publicKey(material: Material): Uint8Array {
-    requireKind(material, 'ecdsa-p256')
-    return this.connection.repeatable('reading a public key', () => {
-      const [, object] = this.connection.handles(material)
-      const [read] = this.lib.C_GetAttributeValue(this.session(), object as Handle, [{ type: pkcs11.CKA_EC_POINT }])
-      return p256PublicKeyInfo(read?.value ?? new Uint8Array())
-    }, material)
+    return this.signatures.publicKey(material)
+  }
+
+  encrypt(material: Material, algorithm: OaepAlgorithm, plaintext: Uint8Array): Uint8Array {
+    return this.encryption.encrypt(material, algorithm, plaintext)
+  }
+
+  decrypt(material: Material, algorithm: OaepAlgorithm, ciphertext: Uint8Array): Uint8Array {
+    return this.encryption.decrypt(material, algorithm, ciphertext)
+  }
+
+  deriveSharedSecret(material: Material, peerPoint: Uint8Array): Uint8Array {
+    return this.agreement.deriveSharedSecret(material, peerPoint)
+  }
+
+  encapsulate(material: Material): Encapsulation {
+    return this.agreement.encapsulate(material)
+  }
+
+  decapsulate(material: Material, ciphertext: Uint8Array): Uint8Array {
+    return this.agreement.decapsulate(material, ciphertext)
   }
 
   random(length: number): Uint8Array {
@@ -143,6 +112,14 @@ export class Driver {
 
   createMaterial(material: Material): readonly Evidence[] {
     return this.materials.create(material)
+  }
+
+  inspectImport(material: Material, wrapped: WrappedMaterial): InspectedImport {
+    return this.imports.inspectImport(material, wrapped)
+  }
+
+  importMaterial(material: Material, wrapped: WrappedMaterial): readonly Evidence[] {
+    return this.imports.importMaterial(material, wrapped)
   }
 
   destroyMaterial(material: Material): number {
@@ -164,109 +141,12 @@ export class Driver {
 
   /** Random bytes straight from the device: token and session info may be the library's memory. */
   probe(): void {
-    this.connection.repeatable('probing', () => { this.lib.C_GenerateRandom(this.session(), Buffer.alloc(livenessBytes)) })
+    const { lib } = this.connection
+    this.connection.repeatable('probing', () => { lib.C_GenerateRandom(this.connection.session(), Buffer.alloc(livenessBytes)) })
   }
 
   close(): void {
     this.pool.clear()
     this.connection.close()
   }
-
-  private session(): Handle {
-    return this.connection.session()
-  }
-
-  private first(material: Material): Handle {
-    return this.connection.handles(material)[0] as Handle
-  }
-
-  private sealingOf({ name, kind }: Material): Sealing {
-    if (!isSuite(kind)) throw new HsmError('configuration', `material ${name} is of kind ${kind}, which seals nothing`)
-    return this.sealings[kind]
-  }
-
-  /** Repeated on its own: sealing again would be a second encryption under the key, and only one was counted. */
-  private tryOpening(sealing: Sealing, material: Material, sealed: FreshSeal, plaintext: Buffer, additionalData: Buffer): void {
-    const good = this.connection.repeatable(
-      'trial opening', () => this.opensTo(sealing, material, sealed, plaintext, additionalData), material,
-    )
-    if (good) return
-    this.connection.log.error('a fresh ciphertext does not open to what was sealed', { material: material.name })
-    throw new HsmError('lost', 'a fresh ciphertext does not open to what was sealed')
-  }
-
-  private opensAgain(sealing: Sealing, material: Material, sealed: FreshSeal, plaintext: Buffer, additionalData: Buffer): boolean {
-    const looks = performance.now() < this.suspiciousUntil ? looksInSuspicion : 1
-    for (let look = 0; look < looks; look++) {
-      if (!this.opensTo(sealing, material, sealed, plaintext, additionalData)) return false
-    }
-    return true
-  }
-
-  private opensTo(sealing: Sealing, material: Material, sealed: FreshSeal, plaintext: Buffer, additionalData: Buffer): boolean {
-    const out = this.scratch.subarray(0, sealed.ciphertext.length + openSlackBytes)
-    try {
-      const opened = this.decrypt(sealing, material, sealed, additionalData, out)
-      return opened?.length === plaintext.length && timingSafeEqual(opened, plaintext)
-    } catch (error) {
-      // Nobody but the device can be to blame here.
-      if (this.isAmbiguous(material, error)) return false
-      throw error
-    } finally {
-      out.fill(0)
-    }
-  }
-
-  /** `decrypt` for a client's ciphertext: where the token's answer leaves open who is to blame, the canary decides. */
-  private judge(sealing: Sealing, material: Material, sealed: FreshSeal, additionalData: Buffer, out: Buffer): Buffer | undefined {
-    try {
-      return this.decrypt(sealing, material, sealed, additionalData, out)
-    } catch (error) {
-      if (!this.isAmbiguous(material, error)) throw error
-      this.canary.requireWorking(error)
-      return undefined
-    }
-  }
-
-  /**
-   * undefined if the ciphertext does not verify. That, and an answer that may also be a failure of the device, is believed the second time;
-   * `cbc-hmac` has asked twice already.
-   */
-  private decrypt(sealing: Sealing, material: Material, sealed: FreshSeal, additionalData: Buffer, out: Buffer): Buffer | undefined {
-    try {
-      const plaintext = sealing.decrypt(this.session(), this.connection.handles(material), sealed, additionalData, out)
-      if (plaintext || material.kind !== 'gcm') return plaintext
-    } catch (error) {
-      if (!this.isAmbiguous(material, error)) throw error
-      if (this.profile.returnValues.busy.includes(returnValueOf(error) ?? 0)) pause(busyDecryptPauseMs)
-    }
-    return sealing.decrypt(this.session(), this.connection.handles(material), sealed, additionalData, out)
-  }
-
-  private twoAnswers(what: string, { name }: Material): HsmError {
-    this.suspiciousUntil = performance.now() + suspicionMs
-    this.connection.log.error(`the device does not agree with itself: ${what}`, { material: name })
-    return new HsmError('lost', what)
-  }
-
-  /** Of `cbc-hmac` every ciphertext that is decrypted is authentic. */
-  private isAmbiguous(material: Material, error: unknown): boolean {
-    return material.kind === 'gcm' && this.profile.returnValues.ambiguous.includes(returnValueOf(error) ?? 0)
-  }
-}
-
-function ciphertextInvalid(): HsmError {
-  return new HsmError('ciphertext-invalid', 'the ciphertext does not verify')
-}
-
-function requireKind(material: Material, kind: MaterialKind): void {
-  if (material.kind !== kind) throw new HsmError('configuration', `material ${material.name} is of kind ${material.kind}, not ${kind}`)
-}
-
-function requireLength(what: string, bytes: Uint8Array, length: number): void {
-  if (bytes.length !== length) throw new HsmError('configuration', `${what} must have ${length} bytes`)
-}
-
-function requireAtMost(what: string, length: number, max: number): void {
-  if (!(length >= 0 && length <= max)) throw new HsmError('configuration', `${what} may have at most ${max} bytes`)
 }

@@ -22,6 +22,7 @@ const loginRefused = row('login', 'nothing')
 
 /** PKCS#11 3.0, newer than the binding's names. */
 const aeadDecryptFailed = 0x42
+const curveNotSupported = 0x140
 
 /** By number: names exist for the codes of PKCS#11 2.20 only, and vendors have their own. What is not here may pass: `lost`. */
 const reactions = new Map<number, Reaction>([
@@ -43,6 +44,7 @@ const reactions = new Map<number, Reaction>([
     pkcs11.CKR_KEY_FUNCTION_NOT_PERMITTED, pkcs11.CKR_TEMPLATE_INCOMPLETE, pkcs11.CKR_TEMPLATE_INCONSISTENT,
     pkcs11.CKR_ATTRIBUTE_READ_ONLY, pkcs11.CKR_ATTRIBUTE_SENSITIVE, pkcs11.CKR_ATTRIBUTE_TYPE_INVALID,
     pkcs11.CKR_ATTRIBUTE_VALUE_INVALID, pkcs11.CKR_SESSION_READ_ONLY, pkcs11.CKR_TOKEN_WRITE_PROTECTED,
+    pkcs11.CKR_DOMAIN_PARAMS_INVALID, curveNotSupported,
   ].map(code => [code, wrongUse] as const),
 ])
 
@@ -83,7 +85,7 @@ export function hsmError(kind: HsmErrorKind, doing: string, error: unknown): Hsm
 }
 
 const names = new Map<number, string>([
-  [0x1b, 'CKR_ACTION_PROHIBITED'], [aeadDecryptFailed, 'CKR_AEAD_DECRYPT_FAILED'], [0x140, 'CKR_CURVE_NOT_SUPPORTED'],
+  [0x1b, 'CKR_ACTION_PROHIBITED'], [aeadDecryptFailed, 'CKR_AEAD_DECRYPT_FAILED'], [curveNotSupported, 'CKR_CURVE_NOT_SUPPORTED'],
   // Of NSS, for a directory that it cannot use (pkcs11n.h).
   [0xce534351, 'CKR_NSS_CERTDB_FAILED'], [0xce534352, 'CKR_NSS_KEYDB_FAILED'],
   ...Object.entries(pkcs11).filter(([name]) => name.startsWith('CKR_')).map(([name, code]) => [Number(code), name] as const),

@@ -4,7 +4,8 @@ import type { Material } from '../../../domain/material.js'
 import { HsmError } from '../../../ports/hsm.js'
 import { attributeNames, attributeType, decodeAttribute, shown, ulongs, type AttributeName, type AttributeValues } from './attributes.js'
 import { returnValueOf } from './errors.js'
-import { kindRow, useOf, type ObjectRow } from './mechanisms.js'
+import { kindRow, type ObjectRow } from './mechanisms.js'
+import { newer } from './numbers.js'
 import type { ObjectRole, Profile } from '../profiles/profile.js'
 
 /** One object that material consists of: what we ask the token for, and what it must say of itself afterwards. */
@@ -18,27 +19,46 @@ export interface ObjectPlan {
 }
 
 export function objectPlans(material: Material, profile: Profile): readonly ObjectPlan[] {
-  return kindRow(material.kind).objects.map(row => objectPlan(row, material, profile))
+  return kindRow(material.kind, profile).objects.map(row => objectPlan(row, material, profile))
 }
 
 function objectPlan(row: ObjectRow, material: Material, profile: Profile): ObjectPlan {
-  const { role, generate } = row
-  const { set, omit, reads } = profile.template[role]
+  const { role, generate, use } = row
+  const { omit, reads } = profile.template[role]
+  const set = setFor(row, profile.template[role].set)
   const label = labelOf(material, role)
   const id = idOf(material, role)
   const right: AttributeValues = {
     ...row.attributes,
     ...set,
-    ...(profile.allowedMechanisms && role !== 'public' ? { allowed_mechanisms: ulongs(useOf(row, profile)) } : {}),
+    ...(profile.allowedMechanisms && role !== 'public' ? { allowed_mechanisms: ulongs(...use) } : {}),
     // A longer id or label may cost the token a second object.
     ...(id.length > 0 && id.length <= profile.idBytesMax ? { id } : {}),
     label,
   }
-  const wanted = Object.fromEntries(Object.entries(right).filter(([name]) => !omit.includes(name as AttributeName)))
+  // What the material is for is said on every token: the profile speaks of what its usual keys are not for.
+  const said = (name: AttributeName): boolean => !omit.includes(name) || (usages.includes(name) && right[name] === true)
+  const wanted = Object.fromEntries(Object.entries(right).filter(([name]) => said(name as AttributeName)))
   // LOCAL and KEY_GEN_MECHANISM: made in the token. ALWAYS_ and NEVER_: it was so from the beginning (PKCS#11 2.40, section 4.7).
-  const made: AttributeValues = { local: true, key_gen_mechanism: generate }
-  const secret: AttributeValues = role === 'public' ? {} : { always_sensitive: true, never_extractable: true }
-  return { role, label, generate, wanted, expected: { ...right, ...made, ...secret, ...reads } }
+  const made: AttributeValues = material.imported ? { local: false } : { local: true, key_gen_mechanism: generate }
+  const secret: AttributeValues = role === 'public' || material.imported ? {} : { always_sensitive: true, never_extractable: true }
+  const expected = { ...right, ...made, ...secret, ...reads }
+  return { role, label, generate, wanted, expected: material.imported ? withoutOwn(expected, role) : expected }
+}
+
+const usages: readonly AttributeName[] = [
+  'encrypt', 'decrypt', 'sign', 'verify', 'wrap', 'unwrap', 'derive', 'encapsulate', 'decapsulate',
+]
+
+/** Some tokens have a key type for HMAC with each hash; their profiles name that of SHA-256. */
+function setFor({ ownKeyType }: ObjectRow, set: AttributeValues): AttributeValues {
+  return ownKeyType !== undefined && set.key_type === pkcs11.CKK_SHA256_HMAC ? { ...set, key_type: ownKeyType } : set
+}
+
+/** What somebody else has chosen within bounds that were held when it came in. */
+function withoutOwn(expected: AttributeValues, role: ObjectRole): AttributeValues {
+  const { value_len, public_exponent: _exponent, ...rest } = expected
+  return role === 'mac' || value_len === undefined ? rest : { ...rest, value_len }
 }
 
 function labelOf(material: Material, role: ObjectRole): string {
@@ -61,7 +81,7 @@ export function readEvidence(
     const value = readAttribute(lib, session, object, name)
     if (value !== undefined) attributes[name] = value
   }
-  const fault = firstFault(plan.expected, attributes, profile.unreadable)
+  const fault = firstFault(plan.expected, attributes, profile.unreadable) ?? modulusFault(plan.expected, attributes)
   if (fault) throw new HsmError('evidence', `object ${plan.label} (${plan.role}) is not what it should be: ${fault}`)
   return { object: plan.label, readAt: Date.now(), attributes }
 }
@@ -102,6 +122,19 @@ export function firstFault(
   return undefined
 }
 
+/** A length that some tokens do not say in bits all of them show. */
+function modulusFault({ modulus_bits }: AttributeValues, { modulus }: Readonly<Record<string, unknown>>): string | undefined {
+  if (typeof modulus_bits !== 'number' || (typeof modulus === 'string' && modulus.length === modulus_bits / 4)) return undefined
+  return `modulus is not one of ${modulus_bits} bits`
+}
+
 function evidenceNames(plan: ObjectPlan): readonly AttributeName[] {
-  return plan.role === 'public' ? [...attributeNames(plan.expected), 'ec_point'] : attributeNames(plan.expected)
+  const names = attributeNames(plan.expected)
+  return plan.role === 'public' ? [...names, publicPart(plan.expected)] : names
+}
+
+/** Where a public object has the key itself. */
+export function publicPart({ key_type }: AttributeValues): 'modulus' | 'value' | 'ec_point' {
+  if (key_type === pkcs11.CKK_RSA) return 'modulus'
+  return key_type === newer.CKK_ML_DSA || key_type === newer.CKK_ML_KEM ? 'value' : 'ec_point'
 }

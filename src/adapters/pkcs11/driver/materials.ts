@@ -5,6 +5,7 @@ import { HsmError } from '../../../ports/hsm.js'
 import { completeObjects, type Connection } from './connection.js'
 import { returnValueOf } from './errors.js'
 import { objectPlans, readAttribute, type ObjectPlan } from './evidence.js'
+import type { MakeObjects } from './import/way.js'
 import type { ObjectBudget } from './object-budget.js'
 import { generate } from './objects.js'
 import { pause } from './patience.js'
@@ -22,8 +23,8 @@ export class Materials {
     this.budget = budget
   }
 
-  /** Not repeated after a failure: the objects may exist. */
-  create(material: Material): readonly Evidence[] {
+  /** Not repeated after a failure: the objects may exist. `make` makes them of what was imported; without it they are generated. */
+  create(material: Material, make: MakeObjects = this.generate): readonly Evidence[] {
     const { profile } = this.connection
     const plans = objectPlans(material, profile)
     for (const { label } of plans) requireLabel(label, profile.labelBytesMax)
@@ -33,9 +34,11 @@ export class Materials {
       this.budget.requireRoom(objectsNeeded(plans, profile.pairIsOneObject))
     })
     try {
-      return this.connection.once('creating material', () => this.accept(material, plans, this.generate(material, plans)))
+      return this.connection.once('creating material', () => this.accept(material, plans, this.made(material, plans, make)))
     } catch (error) {
-      throw error instanceof HsmError && error.returnValue === pkcs11.CKR_DEVICE_MEMORY ? this.budget.refused(error) : error
+      if (!(error instanceof HsmError)) throw error
+      if (error.returnValue === pkcs11.CKR_DEVICE_MEMORY) throw this.budget.refused(error)
+      throw isRefusal(material, error) ? unsupported(material, error) : error
     }
   }
 
@@ -67,16 +70,17 @@ export class Materials {
     return plans.map((plan, at) => this.connection.evidence(plan, objects[at] as Handle))
   }
 
-  private generate(material: Material, plans: readonly ObjectPlan[]): readonly Handle[] {
-    const { lib, loginCount } = this.connection
-    const once = (): readonly Handle[] =>
-      generate(lib, this.connection.session(), plans, made => { this.discard(made, material, loginCount) })
+  private readonly generate: MakeObjects = (plans, undo) => generate(this.connection.lib, this.connection.session(), plans, undo)
+
+  private made(material: Material, plans: readonly ObjectPlan[], make: MakeObjects): readonly Handle[] {
+    const { loginCount } = this.connection
+    const once = (): readonly Handle[] => make(plans, made => { this.discard(made, material, loginCount) })
     try {
       return once()
     } catch (error) {
       const again = this.connection.profile.returnValues.createAgain.includes(returnValueOf(error) ?? 0)
       if (!again || this.connection.byName(material, 1).length > 0) throw error
-      this.connection.log.warn('generating a key failed, trying once more', { returnValue: returnValueOf(error) })
+      this.connection.log.warn('making a key failed, trying once more', { returnValue: returnValueOf(error) })
       return once()
     }
   }
@@ -152,4 +156,23 @@ function objectsNeeded(plans: readonly ObjectPlan[], pairIsOneObject: boolean): 
 
 function requireLabel(label: string, bytesMax: number): void {
   if (Buffer.byteLength(label) > bytesMax) throw new HsmError('configuration', `a name may have at most ${bytesMax} bytes`)
+}
+
+/** CKR_CURVE_NOT_SUPPORTED, newer than the binding's names. */
+const curveNotSupported = 0x140
+/** What a token says of a kind that it does not make: the mechanism, the curve or the size is not its own. */
+const refusals: readonly unknown[] = [
+  pkcs11.CKR_MECHANISM_INVALID, pkcs11.CKR_DOMAIN_PARAMS_INVALID, pkcs11.CKR_KEY_SIZE_RANGE, pkcs11.CKR_FUNCTION_NOT_SUPPORTED,
+  curveNotSupported,
+]
+
+/** Of elliptic curves also a value that it does not know, which elsewhere is a fault of the profile. */
+function isRefusal({ kind }: Material, { returnValue }: HsmError): boolean {
+  const ofCurve = kind.startsWith('ec') || kind === 'ed25519'
+  return refusals.includes(returnValue) || (ofCurve && returnValue === pkcs11.CKR_ATTRIBUTE_VALUE_INVALID)
+}
+
+function unsupported({ kind }: Material, error: HsmError): HsmError {
+  const message = `the token does not make material of kind ${kind}: ${error.message}`
+  return new HsmError('unsupported', message, error.returnValue, { cause: error })
 }

@@ -1,4 +1,4 @@
-import pkcs11, { type Handle } from 'pkcs11js'
+import pkcs11, { type Handle, type Mechanism, type PKCS11 } from 'pkcs11js'
 import { HsmError } from '../../../ports/hsm.js'
 import { returnValueOf } from './errors.js'
 
@@ -7,9 +7,10 @@ export const gcmTagBytes = 16
 /** Of AES. */
 export const blockBytes = 16
 export const additionalDataBytes = 32
+/** Of HMAC-SHA-256, and so are digest and signature. */
 export const macBytes = 32
 export const digestBytes = 32
-export const signatureBytes = 64
+const p256SignatureBytes = 64
 
 // A zero-length Buffer of its own reaches the library as a null pointer, which SoftHSM 2.6 refuses; a view of nothing does not.
 const emptyView = Buffer.alloc(16).subarray(0, 0)
@@ -23,29 +24,34 @@ export function view(bytes: Uint8Array): Buffer {
 const hmacSha256 = { mechanism: pkcs11.CKM_SHA256_HMAC }
 const ecdsa = { mechanism: pkcs11.CKM_ECDSA }
 
-export function hmac(lib: pkcs11.PKCS11, session: Handle, key: Handle, data: Buffer): Buffer {
-  lib.C_SignInit(session, hmacSha256, key)
-  return exactly(macBytes, lib.C_Sign(session, data, Buffer.allocUnsafe(macBytes)))
+/** Signature or MAC, which must have so many bytes. */
+export function signWith(lib: PKCS11, session: Handle, mechanism: Mechanism, key: Handle, data: Buffer, bytes: number): Buffer {
+  lib.C_SignInit(session, mechanism, key)
+  return exactly(bytes, lib.C_Sign(session, data, Buffer.allocUnsafe(bytes)))
 }
 
-/** r‖s of a digest; CKM_ECDSA hashes nothing itself. */
-export function signDigest(lib: pkcs11.PKCS11, session: Handle, key: Handle, digest: Buffer): Buffer {
-  lib.C_SignInit(session, ecdsa, key)
-  return exactly(signatureBytes, lib.C_Sign(session, digest, Buffer.allocUnsafe(signatureBytes)))
-}
-
-/** Whether r‖s is a signature of the digest, by the public half in the token. */
-export function verifiesDigest(lib: pkcs11.PKCS11, session: Handle, key: Handle, digest: Buffer, signature: Buffer): boolean {
-  lib.C_VerifyInit(session, ecdsa, key)
+/** By the public half in the token. */
+export function verifiesWith(lib: PKCS11, session: Handle, mechanism: Mechanism, key: Handle, data: Buffer, signature: Buffer): boolean {
+  lib.C_VerifyInit(session, mechanism, key)
   try {
-    return lib.C_Verify(session, digest, signature)
+    return lib.C_Verify(session, data, signature)
   } catch (error) {
-    if (returnValueOf(error) === pkcs11.CKR_SIGNATURE_INVALID) return false
+    const code = returnValueOf(error)
+    if (code === pkcs11.CKR_SIGNATURE_INVALID || code === pkcs11.CKR_SIGNATURE_LEN_RANGE) return false
     throw error
   }
 }
 
-function exactly(length: number, out: Buffer): Buffer {
+export function hmac(lib: PKCS11, session: Handle, key: Handle, data: Buffer): Buffer {
+  return signWith(lib, session, hmacSha256, key, data, macBytes)
+}
+
+/** r‖s over P-256 of a digest; CKM_ECDSA hashes nothing itself. */
+export function signDigest(lib: PKCS11, session: Handle, key: Handle, digest: Buffer): Buffer {
+  return signWith(lib, session, ecdsa, key, digest, p256SignatureBytes)
+}
+
+export function exactly(length: number, out: Buffer): Buffer {
   if (out.length !== length) throw new HsmError('configuration', `the token answered ${out.length} bytes instead of ${length}`)
   return out
 }

@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import pkcs11, { type Handle, type PKCS11 } from 'pkcs11js'
+import pkcs11, { type Handle, type Mechanism, type PKCS11 } from 'pkcs11js'
 import { HsmError } from '../../../ports/hsm.js'
 import { returnValueOf } from './errors.js'
-import { view } from './operations.js'
+import { hashes, type HashRow } from './numbers.js'
+import { exactly, view } from './operations.js'
 
 export type OaepHash = 'sha1' | 'sha256'
 
@@ -18,12 +19,7 @@ export interface OaepChoice {
   readonly invalid?: readonly number[]
 }
 
-interface HashRow { readonly bytes: number, readonly mechanism: number, readonly mgf: number }
-
-const hashes: Record<OaepHash, HashRow> = {
-  sha1: { bytes: 20, mechanism: pkcs11.CKM_SHA_1, mgf: pkcs11.CKG_MGF1_SHA1 },
-  sha256: { bytes: 32, mechanism: pkcs11.CKM_SHA256, mgf: pkcs11.CKG_MGF1_SHA256 },
-}
+const oaepHashes: readonly string[] = ['sha1', 'sha256'] satisfies readonly OaepHash[]
 /** CKZ_DATA_SPECIFIED: the label, none here, is given as such. */
 const dataSpecified = 1
 /** RSA of 1,024 to 8,192 bits. */
@@ -79,23 +75,73 @@ export function decodeOaep(encoded: Buffer, hash: OaepHash): Buffer | undefined 
   }
 }
 
+/** The longest message that fits (RFC 8017, section 7.1.1). */
+export function oaepBytesMax({ hash, modulusBytes }: Pick<OaepChoice, 'hash' | 'modulusBytes'>): number {
+  return modulusBytes - 2 * hashes[hash].bytes - 2
+}
+
+/**
+ * Encrypts RSAES-OAEP with an empty label (RFC 8017, section 7.1.1) under a public key of the token; `random` fills from the token's
+ * generator. Throws what the library throws, and kind `configuration` for a message that does not fit.
+ */
+export function oaepEncrypt(
+  lib: PKCS11, session: Handle, key: Handle, message: Uint8Array, choice: OaepChoice & { readonly random: (target: Buffer) => void },
+): Buffer {
+  const { hash, mode, modulusBytes, random } = choice
+  const row = requireChoice(choice)
+  if (message.length > oaepBytesMax(choice)) throw new HsmError('configuration', 'the message is too long for RSA-OAEP')
+  const out = Buffer.allocUnsafe(modulusBytes)
+  if (mode === 'native') {
+    lib.C_EncryptInit(session, oaepMechanism(row), key)
+    return exactly(modulusBytes, lib.C_Encrypt(session, view(message), out))
+  }
+  const encoded = encodeOaep(message, hash, modulusBytes, random)
+  try {
+    lib.C_EncryptInit(session, { mechanism: pkcs11.CKM_RSA_X_509 }, key)
+    const number = lib.C_Encrypt(session, encoded, out)
+    // Some tokens leave out zeros in front.
+    return number.length === modulusBytes ? number : Buffer.concat([Buffer.alloc(modulusBytes - number.length), number])
+  } finally {
+    encoded.fill(0)
+  }
+}
+
+/** EME-OAEP encoding with an empty label. The result holds the message: its owner overwrites it. */
+export function encodeOaep(message: Uint8Array, hash: OaepHash, modulusBytes: number, random: (target: Buffer) => void): Buffer {
+  const { bytes } = hashes[hash]
+  const encoded = Buffer.alloc(modulusBytes)
+  const seed = encoded.subarray(1, 1 + bytes)
+  const data = encoded.subarray(1 + bytes)
+  createHash(hash).digest().copy(data)
+  data[data.length - message.length - 1] = 1
+  data.set(message, data.length - message.length)
+  random(seed)
+  unmask(data, seed, hash)
+  unmask(seed, data, hash)
+  return encoded
+}
+
 function requireChoice({ hash, modulusBytes }: OaepChoice): HashRow {
-  const row = Object.hasOwn(hashes, hash) ? hashes[hash] : undefined
+  const row = oaepHashes.includes(hash) ? hashes[hash] : undefined
   const { min, max } = modulusBytesRange
   if (row && Number.isInteger(modulusBytes) && modulusBytes >= min && modulusBytes <= max) return row
   throw new HsmError('configuration', 'RSA-OAEP is done with SHA-1 or SHA-256 and keys of 1,024 to 8,192 bits')
 }
 
 // Every field is set: one that is missing would be left to chance by the binding.
+function oaepMechanism({ mechanism: hashAlg, mgf }: HashRow): Mechanism {
+  const parameter = { type: pkcs11.CK_PARAMS_RSA_OAEP, hashAlg, mgf, source: dataSpecified }
+  return { mechanism: pkcs11.CKM_RSA_PKCS_OAEP, parameter }
+}
+
 function decryptNative(
-  lib: PKCS11, session: Handle, key: Handle, ciphertext: Uint8Array, { bytes, mechanism, mgf }: HashRow, choice: OaepChoice,
+  lib: PKCS11, session: Handle, key: Handle, ciphertext: Uint8Array, row: HashRow, choice: OaepChoice,
 ): Buffer {
-  const parameter = { type: pkcs11.CK_PARAMS_RSA_OAEP, hashAlg: mechanism, mgf, source: dataSpecified }
   const out = Buffer.alloc(ciphertext.length)
   try {
-    lib.C_DecryptInit(session, { mechanism: pkcs11.CKM_RSA_PKCS_OAEP, parameter }, key)
+    lib.C_DecryptInit(session, oaepMechanism(row), key)
     const message = decrypted(lib, session, ciphertext, out, [...invalidOfStandard, ...choice.invalid ?? []])
-    if (message.length > ciphertext.length - 2 * bytes - 2) throw new HsmError('configuration', 'RSA-OAEP output is longer than it can be')
+    if (message.length > oaepBytesMax(choice)) throw new HsmError('configuration', 'RSA-OAEP output is longer than it can be')
     return ownCopy(message)
   } finally {
     out.fill(0)

@@ -1,5 +1,6 @@
-import type { Material } from '../../../domain/material.js'
-import { HsmError, type HsmErrorKind, type HsmStatus } from '../../../ports/hsm.js'
+import type { OaepAlgorithm, SigningAlgorithm } from '../../../domain/key-spec.js'
+import type { Material, MaterialKind } from '../../../domain/material.js'
+import { HsmError, type HsmErrorKind, type HsmStatus, type WrappingAlgorithm } from '../../../ports/hsm.js'
 import type { LogFields } from '../../../ports/log.js'
 import type { Pkcs11Config } from '../config.js'
 import type { Profile } from '../profiles/profile.js'
@@ -9,8 +10,9 @@ import { FrameError, type Frame } from './frames.js'
 
 /** What a lane can be asked to do: the driver's methods, and to end. */
 export type Operation =
-  | 'seal' | 'open' | 'mac' | 'sign' | 'publicKey' | 'random' | 'probe'
-  | 'createMaterial' | 'destroyMaterial' | 'find' | 'list' | 'capacity'
+  | 'seal' | 'open' | 'mac' | 'sign' | 'verify' | 'publicKey' | 'encrypt' | 'decrypt'
+  | 'deriveSharedSecret' | 'encapsulate' | 'decapsulate' | 'random' | 'probe'
+  | 'createMaterial' | 'inspectImport' | 'importMaterial' | 'destroyMaterial' | 'find' | 'list' | 'capacity'
 
 export interface OperationFacts {
   /** Searches, or changes the token: `slowCallDeadlineMs` holds. */
@@ -23,20 +25,24 @@ const quick: OperationFacts = { slow: false, repeatable: true }
 const slow: OperationFacts = { slow: true, repeatable: true }
 
 export const operationFacts: Readonly<Record<Operation, OperationFacts>> = {
-  seal: quick, open: quick, mac: quick, sign: quick, publicKey: quick, random: quick, probe: quick,
+  seal: quick, open: quick, mac: quick, sign: quick, verify: quick, publicKey: quick, encrypt: quick, decrypt: quick,
+  deriveSharedSecret: quick, encapsulate: quick, decapsulate: quick, random: quick, probe: quick,
   // The object may exist: whoever asked looks for it first.
-  createMaterial: { slow: true, repeatable: false },
-  destroyMaterial: slow, find: slow, list: slow, capacity: slow,
+  createMaterial: { slow: true, repeatable: false }, importMaterial: { slow: true, repeatable: false },
+  inspectImport: slow, destroyMaterial: slow, find: slow, list: slow, capacity: slow,
 }
 
 /** One call as the server hands it to a lane. */
 export interface Call {
   readonly operation: Operation
   readonly material?: Material
+  readonly algorithm?: SigningAlgorithm | OaepAlgorithm | WrappingAlgorithm
+  /** Under which imported material arrives. */
+  readonly wrappingKey?: Material
   /** Of `random`. */
   readonly length?: number
   readonly parts: readonly Uint8Array[]
-  /** `createMaterial` only: the lane found the name free and begins. */
+  /** `createMaterial` and `importMaterial` only: the lane found the name free and begins. */
   readonly onBegun?: () => void
 }
 
@@ -57,10 +63,12 @@ export interface StartHead {
   readonly removeUnfinished: boolean
 }
 
-/** Every later frame to a lane. Parts: the id of the material, if there is one, and those of the call. */
+/** Every later frame to a lane. Parts: the ids of the material and the wrapping key, if there are any, and those of the call. */
 export interface CallHead {
   readonly operation: Operation | 'end'
   readonly material?: MaterialHead
+  readonly algorithm?: NonNullable<Call['algorithm']>
+  readonly wrappingKey?: MaterialHead
   readonly length?: number
   /** Destroyed by another lane: cached handles of these must not be used again, because a token may give their numbers to new objects. */
   readonly forget?: readonly MaterialHead[]
@@ -75,6 +83,7 @@ export interface LoginHead {
 export interface LaneReady {
   readonly token: NonNullable<HsmStatus['token']>
   readonly profile: Profile
+  readonly kinds: readonly MaterialKind[]
   /** As the token reports it; undefined when it has no limit or does not say. */
   readonly sessionsMax?: number
 }
@@ -100,17 +109,24 @@ export function laneHead({ head }: Frame): LaneHead {
 }
 
 export function callHead(call: Call, forget: readonly MaterialHead[]): CallHead {
-  const { operation, material, length } = call
+  const { operation, material, algorithm, wrappingKey, length } = call
   return {
     operation,
     ...material ? { material: materialHead(material) } : {},
+    ...algorithm === undefined ? {} : { algorithm },
+    ...wrappingKey ? { wrappingKey: materialHead(wrappingKey) } : {},
     ...length === undefined ? {} : { length },
     ...forget.length > 0 ? { forget } : {},
   }
 }
 
-export function materialHead({ name, macName, kind }: Material): MaterialHead {
-  return macName === undefined ? { name, kind } : { name, macName, kind }
+/** What goes with the head. */
+export function callParts({ material, wrappingKey, parts }: Call): readonly Uint8Array[] {
+  return [...[material, wrappingKey].flatMap(each => each ? [each.id] : []), ...parts]
+}
+
+export function materialHead({ id: _, ...head }: Material): MaterialHead {
+  return head
 }
 
 /** An HsmError as it travels, and back. The cause stays behind: it may be a vendor's text. */

@@ -17,7 +17,7 @@ export class Errands {
   }
 
   async run<T>(errand: (hsm: Hsm) => Promise<T>): Promise<T> {
-    if (this.#closed) throw new HsmError('configuration', 'the HSM was closed')
+    if (this.#closed) throw new HsmError('lost', 'the HSM was closed')
     clearTimeout(this.#idle)
     this.#under += 1
     try {
@@ -26,6 +26,11 @@ export class Errands {
       this.#under -= 1
       if (this.#under === 0 && !this.#closed) this.#idle = setTimeout(() => { void this.#end() }, idleMsMax).unref()
     }
+  }
+
+  /** Or is being opened. */
+  get isRunning(): boolean {
+    return this.#lane !== undefined
   }
 
   lanes(): readonly LaneStatus[] {

@@ -4,6 +4,7 @@ import { HsmError } from '../../../ports/hsm.js'
 import type { Log, LogFields } from '../../../ports/log.js'
 import { Connection } from '../driver/connection.js'
 import { Driver } from '../driver/driver.js'
+import { offeredKinds } from '../driver/kinds.js'
 import { removeUnfinished } from '../driver/unfinished.js'
 import type { Pin } from '../token/pin.js'
 import { acquireToken, type LoginTurns, type Token } from '../token/token.js'
@@ -104,7 +105,10 @@ function grantOf({ head, parts: [pin = new Uint8Array()] }: Frame): Pin | HsmErr
 function readyOf(token: Token, connection: Connection): LaneReady {
   const { label, serial, manufacturer, model } = token.info
   const sessionsMax = sessionLimit(connection)
-  return { token: { label, serial, manufacturer, model }, profile: token.profile, ...sessionsMax === undefined ? {} : { sessionsMax } }
+  return {
+    token: { label, serial, manufacturer, model }, profile: token.profile, kinds: offeredKinds(connection),
+    ...sessionsMax === undefined ? {} : { sessionsMax },
+  }
 }
 
 /** CK_TOKEN_INFO: 0 is no limit, and all bits set is "will not say" (PKCS#11 2.40, section 3.2). */

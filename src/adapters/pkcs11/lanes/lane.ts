@@ -6,7 +6,7 @@ import type { Log } from '../../../ports/log.js'
 import type { Pkcs11Config } from '../config.js'
 import type { LoginOutcome } from '../token/token.js'
 import {
-  callHead, errorFields, hsmErrorOf, laneHead,
+  callHead, callParts, errorFields, hsmErrorOf, laneHead,
   type Answer, type Call, type CallHead, type LaneHead, type LaneReady, type LoginHead, type MaterialHead, type StartHead,
 } from './calls.js'
 import { FrameError, FrameReader, FrameWriter, type Frame } from './frames.js'
@@ -92,7 +92,7 @@ export class Lane {
   run(call: Call, forget: readonly MaterialHead[], deadlineMs: number, done: (outcome: Outcome) => void): void {
     this.#await(call, deadlineMs, outcome => { done(outcome as Outcome) })
     if (this.#lost) return
-    this.#write(callHead(call, forget), call.material ? [call.material.id, ...call.parts] : call.parts)
+    this.#write(callHead(call, forget), callParts(call))
   }
 
   /** Told once when the process is gone while no call is under way. */

@@ -44,7 +44,7 @@ export class Pool {
 
   /** Throws what a call would be refused with at once. */
   requireUp(): void {
-    if (this.#closing) throw new HsmError('configuration', 'the HSM was closed')
+    if (this.#closing) throw new HsmError('lost', 'the HSM was closed')
     const refusal = this.#fleet.circuit.refusal()
     if (!refusal) return
     this.#figures.refused += 1

@@ -1,6 +1,10 @@
+import type { OaepAlgorithm, SigningAlgorithm } from '../../../domain/key-spec.js'
 import type { Evidence } from '../../../domain/key.js'
-import type { Material, Suite } from '../../../domain/material.js'
-import { HsmError, type Capacity, type Hsm, type HsmStatus, type ObjectListing, type Sealed } from '../../../ports/hsm.js'
+import type { Material, MaterialKind, Suite } from '../../../domain/material.js'
+import {
+  HsmError,
+  type Capacity, type Encapsulation, type Hsm, type HsmStatus, type InspectedImport, type ObjectListing, type Sealed, type WrappedMaterial,
+} from '../../../ports/hsm.js'
 import type { Log } from '../../../ports/log.js'
 import type { Pkcs11Config } from '../config.js'
 import { randomBytesMax } from '../driver/driver.js'
@@ -43,6 +47,7 @@ export async function openFirstLane(config: Pkcs11Config, log: Log): Promise<Ope
 /** The driver in processes of its own. Nothing that a vendor's library does can stop, block or take down the server. */
 export class ProcessHsm implements Hsm {
   readonly suite: Suite
+  readonly kinds: ReadonlySet<MaterialKind>
   readonly #profile: Profile
   readonly #token: LaneReady['token']
   readonly #pool: Pool
@@ -51,11 +56,12 @@ export class ProcessHsm implements Hsm {
   readonly #durable: DurableDirectory | undefined
 
   constructor(config: Pkcs11Config, first: OpenedLane, log: Log) {
-    const { ready: { profile, token, sessionsMax }, logins } = first
+    const { ready: { profile, token, kinds, sessionsMax }, logins } = first
     const limits = laneLimits(config, profile, sessionsMax)
     // What the first lane found out about the token need not be found out again.
     const known = { ...config, profile }
     this.suite = suiteOf(profile)
+    this.kinds = new Set(kinds)
     this.#profile = profile
     this.#token = token
     this.#pool = new Pool({
@@ -80,12 +86,38 @@ export class ProcessHsm implements Hsm {
     return this.#bytes({ operation: 'mac', material, parts: [data] }, material)
   }
 
-  sign(material: Material, digest: Uint8Array): Promise<Uint8Array> {
-    return this.#bytes({ operation: 'sign', material, parts: [digest] }, material)
+  sign(material: Material, algorithm: SigningAlgorithm, input: Uint8Array): Promise<Uint8Array> {
+    return this.#bytes({ operation: 'sign', material, algorithm, parts: [input] }, material)
+  }
+
+  async verify(material: Material, algorithm: SigningAlgorithm, input: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    const answer = await this.#use({ operation: 'verify', material, algorithm, parts: [input, signature] }, material)
+    return answer.value === true
   }
 
   publicKey(material: Material): Promise<Uint8Array> {
     return this.#bytes({ operation: 'publicKey', material, parts: [] }, material)
+  }
+
+  encrypt(material: Material, algorithm: OaepAlgorithm, plaintext: Uint8Array): Promise<Uint8Array> {
+    return this.#bytes({ operation: 'encrypt', material, algorithm, parts: [plaintext] }, material)
+  }
+
+  decrypt(material: Material, algorithm: OaepAlgorithm, ciphertext: Uint8Array): Promise<Uint8Array> {
+    return this.#bytes({ operation: 'decrypt', material, algorithm, parts: [ciphertext] }, material)
+  }
+
+  deriveSharedSecret(material: Material, peerPoint: Uint8Array): Promise<Uint8Array> {
+    return this.#bytes({ operation: 'deriveSharedSecret', material, parts: [peerPoint] }, material)
+  }
+
+  async encapsulate(material: Material): Promise<Encapsulation> {
+    const { parts: [sharedSecret = none, ciphertext = none] } = await this.#use({ operation: 'encapsulate', material, parts: [] }, material)
+    return { sharedSecret, ciphertext }
+  }
+
+  decapsulate(material: Material, ciphertext: Uint8Array): Promise<Uint8Array> {
+    return this.#bytes({ operation: 'decapsulate', material, parts: [ciphertext] }, material)
   }
 
   async random(length: number): Promise<Uint8Array> {
@@ -96,11 +128,18 @@ export class ProcessHsm implements Hsm {
     return this.#random.take(length)
   }
 
-  async createMaterial(material: Material): Promise<readonly Evidence[]> {
-    const create = (): Promise<readonly Evidence[]> => this.#create(material)
-    const made = await (this.#durable ? this.#durable.keep(create, () => this.destroyMaterial(material)) : create())
-    this.#settling.made(material)
-    return made
+  createMaterial(material: Material): Promise<readonly Evidence[]> {
+    return this.#create({ operation: 'createMaterial', material, parts: [] }, material)
+  }
+
+  async inspectImport(material: Material, wrapped: WrappedMaterial): Promise<InspectedImport> {
+    const call = { operation: 'inspectImport', material, ...wrappedParts(wrapped) } as const
+    const { value, parts: [fingerprint = none] } = await this.#use(call, wrapped.wrappingKey)
+    return { way: value as InspectedImport['way'], fingerprint }
+  }
+
+  importMaterial(material: Material, wrapped: WrappedMaterial): Promise<readonly Evidence[]> {
+    return this.#create({ operation: 'importMaterial', material, ...wrappedParts(wrapped) }, { ...material, imported: true })
   }
 
   async destroyMaterial(material: Material): Promise<number> {
@@ -135,11 +174,18 @@ export class ProcessHsm implements Hsm {
     this.#random.clear()
   }
 
+  async #create(call: Call, material: Material): Promise<readonly Evidence[]> {
+    const create = (): Promise<readonly Evidence[]> => this.#createOnce(call, material)
+    const made = await (this.#durable ? this.#durable.keep(create, () => this.destroyMaterial(material)) : create())
+    this.#settling.made(material)
+    return made
+  }
+
   /** When the answer is lost the objects may exist all the same: if the name was free before, what is there now is what was made. */
-  async #create(material: Material): Promise<readonly Evidence[]> {
+  async #createOnce(call: Call, material: Material): Promise<readonly Evidence[]> {
     let begun = false
     try {
-      return await this.#value<readonly Evidence[]>({ operation: 'createMaterial', material, parts: [], onBegun: () => { begun = true } })
+      return await this.#value<readonly Evidence[]>({ ...call, onBegun: () => { begun = true } })
     } catch (error) {
       if (!begun || !(error instanceof HsmError) || error.kind !== 'lost') throw error
       const found = await this.find(material).catch(() => undefined)
@@ -164,3 +210,7 @@ export class ProcessHsm implements Hsm {
 }
 
 const none: Uint8Array = new Uint8Array()
+
+function wrappedParts({ wrappingKey, algorithm, bytes }: WrappedMaterial): Pick<Call, 'wrappingKey' | 'algorithm' | 'parts'> {
+  return { wrappingKey, algorithm, parts: [bytes] }
+}

@@ -24,6 +24,9 @@ export const cloudhsm: Profile = {
     emptyPlaintext: false,
   },
   oaep: 'native',
+  import: 'refuse',
+  edwards: { parameters: 'oid', prehash: false },
+  lacks: [],
   macBytesMax: 16_288,
   randomChunkBytes: 4096,
   labelBytesMax: 127,
@@ -59,6 +62,7 @@ export const cloudhsm: Profile = {
     settleMs: 2_000,
   },
   sources: {
+    import: 'assumed', edwards: 'assumed', lacks: 'assumed',
     match: 'assumed', seal: 'documentation', macBytesMax: 'documentation', randomChunkBytes: 'assumed', labelBytesMax: 'assumed',
     idBytesMax: 'assumed', helperObjects: 'assumed', pairIsOneObject: 'assumed', returnValues: 'report', recover: 'assumed',
     lanes: 'assumed',

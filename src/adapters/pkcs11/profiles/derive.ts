@@ -38,13 +38,14 @@ export function deriveProfile(base: Profile, seen: Observations): Profile {
   const sealing = withSeal(base, seen)
   if (seen.randomChunkBytes === 0) throw new HsmError('configuration', 'this token gives no random bytes')
   const facts = ([
-    'seal', 'oaep', 'macBytesMax', 'randomChunkBytes', 'labelBytesMax', 'idBytesMax', 'template', 'allowedMechanisms', 'checkValue',
-    'sessionKeys',
-    'unreadable', ...(seen.tamper.length > 0 ? ['returnValues'] as const : []),
+    'seal', 'oaep', 'edwards', 'lacks', 'macBytesMax', 'randomChunkBytes', 'labelBytesMax', 'idBytesMax', 'template',
+    'allowedMechanisms', 'checkValue', 'sessionKeys', 'unreadable', ...(seen.tamper.length > 0 ? ['returnValues'] as const : []),
   ] as const)
   return {
     ...sealing,
     oaep: seen.oaep,
+    edwards: seen.edwards,
+    lacks: seen.lacks,
     macBytesMax: seen.macBytes,
     randomChunkBytes: seen.randomChunkBytes,
     labelBytesMax: seen.labelBytes,

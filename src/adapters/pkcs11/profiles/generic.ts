@@ -12,6 +12,9 @@ export const generic: Profile = {
   pin: 'free-text',
   seal: standardGcm,
   oaep: 'none',
+  import: 'refuse',
+  edwards: { parameters: 'oid', prehash: false },
+  lacks: [],
   macBytesMax: 16_384,
   randomChunkBytes: 1024,
   labelBytesMax: 40,
@@ -38,6 +41,7 @@ export const generic: Profile = {
     keepAliveMs: 30_000, settleMs: 1_000,
   },
   sources: {
+    import: 'assumed', edwards: 'assumed', lacks: 'assumed',
     match: 'assumed', host: 'assumed', pin: 'assumed', seal: 'assumed', oaep: 'assumed', macBytesMax: 'assumed',
     randomChunkBytes: 'assumed',
     labelBytesMax: 'assumed', idBytesMax: 'assumed', helperObjects: 'assumed', objectsMax: 'assumed', pairIsOneObject: 'assumed',

@@ -19,6 +19,9 @@ export const luna: Profile = {
   pin: 'free-text',
   seal: { ...standardGcm, outputSlackBytes: 32, emptyPlaintext: false },
   oaep: 'native',
+  import: 'hsm',
+  edwards: { parameters: 'oid', prehash: false },
+  lacks: [],
   macBytesMax: 16_384,
   randomChunkBytes: 4096,
   labelBytesMax: 64,
@@ -47,6 +50,7 @@ export const luna: Profile = {
     settleMs: 1_000,
   },
   sources: {
+    import: 'assumed', edwards: 'assumed', lacks: 'assumed',
     match: 'report', pin: 'documentation', oaep: 'assumed', macBytesMax: 'assumed', randomChunkBytes: 'assumed', labelBytesMax: 'assumed',
     idBytesMax: 'assumed', helperObjects: 'assumed', pairIsOneObject: 'assumed', template: 'assumed', allowedMechanisms: 'assumed',
     checkValue: 'assumed', sessionKeys: 'assumed', unreadable: 'assumed', leavesUnfinished: 'assumed', returnValues: 'assumed',

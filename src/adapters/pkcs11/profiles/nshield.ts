@@ -12,6 +12,9 @@ export const nshield: Profile = {
   pin: 'free-text',
   seal: { ...standardGcm, mode: 'gcm-hsm-iv-writeback', outputSlackBytes: 32, emptyPlaintext: false },
   oaep: 'native',
+  import: 'hsm',
+  edwards: { parameters: 'oid', prehash: false },
+  lacks: [],
   macBytesMax: 8_192,
   randomChunkBytes: 4096,
   labelBytesMax: 64,
@@ -40,6 +43,7 @@ export const nshield: Profile = {
     settleMs: 500,
   },
   sources: {
+    import: 'assumed', edwards: 'assumed', lacks: 'assumed',
     match: 'report', seal: 'report', oaep: 'assumed', macBytesMax: 'assumed', randomChunkBytes: 'assumed', labelBytesMax: 'assumed',
     idBytesMax: 'assumed', helperObjects: 'assumed', objectsMax: 'assumed', pairIsOneObject: 'assumed', template: 'assumed',
     allowedMechanisms: 'assumed', checkValue: 'assumed', sessionKeys: 'assumed', unreadable: 'assumed', leavesUnfinished: 'assumed',

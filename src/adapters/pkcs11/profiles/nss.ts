@@ -15,6 +15,10 @@ export const nss: Profile = {
   pin: 'free-text',
   seal: standardGcm,
   oaep: 'native',
+  // An RSA key that it unwraps may do everything, whatever the template says; one of a curve it does not unwrap.
+  import: 'hsm-secrets',
+  edwards: { parameters: 'oid', prehash: false },
+  lacks: ['ecdsa-secp256k1'],
   macBytesMax: 1024 * 1024,
   randomChunkBytes: 4096,
   labelBytesMax: 255,
@@ -31,7 +35,7 @@ export const nss: Profile = {
   allowedMechanisms: false,
   checkValue: false,
   sessionKeys: true,
-  unreadable: ['key_gen_mechanism'],
+  unreadable: ['key_gen_mechanism', 'modulus_bits'],
   leavesUnfinished: false,
   returnValues: {
     ciphertextInvalid: [...standardInvalid, pkcs11.CKR_DATA_LEN_RANGE],
@@ -46,6 +50,7 @@ export const nss: Profile = {
     settleMs: 0,
   },
   sources: {
+    import: 'device', edwards: 'assumed', lacks: 'device',
     match: 'device', pin: 'device', seal: 'device', oaep: 'device', macBytesMax: 'device', randomChunkBytes: 'device',
     labelBytesMax: 'device',
     idBytesMax: 'device', helperObjects: 'device', pairIsOneObject: 'device', template: 'device', allowedMechanisms: 'device',

@@ -20,6 +20,9 @@ export const opencryptoki: Profile = {
     emptyPlaintext: true,
   },
   oaep: 'raw',
+  import: 'process',
+  edwards: { parameters: 'oid', prehash: false },
+  lacks: [],
   macBytesMax: 1024 * 1024,
   randomChunkBytes: 4096,
   labelBytesMax: 255,
@@ -49,6 +52,7 @@ export const opencryptoki: Profile = {
     settleMs: 0,
   },
   sources: {
+    import: 'device', edwards: 'assumed', lacks: 'assumed',
     match: 'device', pin: 'device', seal: 'device', oaep: 'device', macBytesMax: 'device', randomChunkBytes: 'device',
     labelBytesMax: 'device',
     idBytesMax: 'device', helperObjects: 'device', objectsMax: 'device', pairIsOneObject: 'assumed', template: 'device',

@@ -12,6 +12,7 @@ export const p11kit: Profile = {
   title: 'SoftHSM 2 behind p11-kit server',
   match: [{ manufacturer: 'SoftHSM project', libraryDescription: 'PKCS#11 Kit*' }],
   host: 'process',
+  import: 'refuse',
   // Reading the attribute back is CKR_DEVICE_ERROR here.
   allowedMechanisms: false,
   returnValues: {

@@ -1,4 +1,4 @@
-import type { Suite } from '../../../domain/material.js'
+import type { MaterialKind, Suite } from '../../../domain/material.js'
 import type { AttributeName, AttributeValues } from '../driver/attributes.js'
 
 /**
@@ -22,6 +22,14 @@ export interface Profile {
   readonly seal: SealFacts
   /** RSA-OAEP: done by the token; or raw RSA in the token and the padding removed here in constant time; or not to be had. */
   readonly oaep: 'native' | 'raw' | 'none'
+  /**
+   * Key material of clients: unwrapped by the token straight into the object; or decrypted by the token and made an object of by this
+   * process, which has it for a moment; or not to be had. `hsm-secrets`: unwrapped by the token, but it takes no private keys.
+   */
+  readonly import: 'hsm' | 'hsm-secrets' | 'process' | 'refuse'
+  readonly edwards: EdwardsFacts
+  /** Kinds that the token's list of mechanisms promises and that it does not make. */
+  readonly lacks: readonly MaterialKind[]
   /** Data of one HMAC call. */
   readonly macBytesMax: number
   /** Bytes of one C_GenerateRandom. */
@@ -93,6 +101,13 @@ export interface TemplateFacts {
   readonly omit: readonly AttributeName[]
   /** What the token says of its objects otherwise than our template or the standard would have it: expected as it stands here. */
   readonly reads?: AttributeValues
+}
+
+export interface EdwardsFacts {
+  /** How CKA_EC_PARAMS names the curve of Ed25519. */
+  readonly parameters: 'oid' | 'name'
+  /** CKM_EDDSA takes CK_EDDSA_PARAMS and does Ed25519ph. Some tokens take them and sign without: then never. */
+  readonly prehash: boolean
 }
 
 export interface ReturnValueFacts {

@@ -22,6 +22,9 @@ export const softhsm: Profile = {
     emptyPlaintext: true,
   },
   oaep: 'raw',
+  import: 'process',
+  edwards: { parameters: 'oid', prehash: false },
+  lacks: [],
   macBytesMax: 1024 * 1024,
   randomChunkBytes: 4096,
   labelBytesMax: 255,
@@ -51,6 +54,7 @@ export const softhsm: Profile = {
     settleMs: 0,
   },
   sources: {
+    import: 'device', edwards: 'device', lacks: 'device',
     match: 'device', pin: 'device', seal: 'device', oaep: 'device', template: 'device', allowedMechanisms: 'device', checkValue: 'device',
     unreadable: 'device', leavesUnfinished: 'device', returnValues: 'device', recover: 'device', labelBytesMax: 'device',
     idBytesMax: 'device',

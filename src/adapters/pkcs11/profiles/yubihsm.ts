@@ -16,6 +16,9 @@ export const yubihsm: Profile = {
     emptyPlaintext: true,
   },
   oaep: 'native',
+  import: 'refuse',
+  edwards: { parameters: 'name', prehash: false },
+  lacks: [],
   // One command of at most 2,048 bytes, with the session's own framing around it.
   macBytesMax: 1_900,
   randomChunkBytes: 2_000,
@@ -57,6 +60,7 @@ export const yubihsm: Profile = {
     keepAliveMs: 10_000, settleMs: 0,
   },
   sources: {
+    import: 'assumed', edwards: 'assumed', lacks: 'assumed',
     match: 'report', macBytesMax: 'assumed', randomChunkBytes: 'assumed', unreadable: 'assumed', lanes: 'assumed',
     leavesUnfinished: 'assumed',
     recover: 'report', host: 'assumed',

@@ -3,6 +3,7 @@ import { returnValueName } from '../driver/errors.js'
 import { readEvidence } from '../driver/evidence.js'
 import { search } from '../driver/objects.js'
 import { deriveProfile } from '../profiles/derive.js'
+import { observeCurves } from '../profiles/observe/curves.js'
 import { givesRandom, macs, readsCheckValue, sessionsMax, takesId, takesLabel } from '../profiles/observe/limits.js'
 import { firstMade, plansOf } from '../profiles/observe/objects.js'
 import { makesSessionKeys, observe, trialKeys } from '../profiles/observe/observe.js'
@@ -66,6 +67,15 @@ const checks: Partial<Readonly<Record<FactName, Check>>> = {
   oaep: ({ trial, profile }) => {
     const does = observeOaep(trial)
     return verdict(profile.oaep === 'none' || does === profile.oaep || (does === 'native' && profile.oaep === 'raw'), does)
+  },
+  edwards: ({ trial, profile }) => {
+    const { parameters, prehash } = observeCurves(trial, { ...profile, allowedMechanisms: false }).edwards
+    const right = parameters === profile.edwards.parameters && (prehash || !profile.edwards.prehash)
+    return verdict(right, `curve by its ${parameters}, ${prehash ? 'with' : 'without'} Ed25519ph`)
+  },
+  lacks: ({ trial, profile }) => {
+    const { lacks } = observeCurves(trial, { ...profile, allowedMechanisms: false })
+    return verdict(lacks.every(kind => profile.lacks.includes(kind)), `makes no ${lacks.join(', ')}`)
   },
   macBytesMax: ({ trial, profile, macKey }) => {
     return macKey ? verdict(macs(trial, macKey, profile.macBytesMax), 'refuses so many') : notCheckable

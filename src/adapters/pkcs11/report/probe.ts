@@ -2,6 +2,7 @@ import { SlotFlag } from 'graphene-pk11'
 import pkcs11, { type Handle, type TokenInfo, type Version } from 'pkcs11js'
 import type { Log } from '../../../ports/log.js'
 import { failureText } from '../driver/errors.js'
+import { mechanismSource } from '../driver/kinds.js'
 import { loadLibrary, type Library } from '../token/module.js'
 import { mechanismName, offersOf, type Offers } from './offers.js'
 import { chooseProfile, requireProfile } from '../profiles/choose.js'
@@ -143,7 +144,7 @@ function tokenReport({ lib, module }: Library, slot: Handle, forced: ProbeTarget
       plaintextBytes: profile.seal.plaintextBytesMax,
     },
     mechanisms: mechanisms.map(type => ({ type: `0x${type.toString(16)}`, name: mechanismName(type) ?? null })),
-    ...offersOf(mechanisms, (info.flags & pkcs11.CKF_RNG) !== 0),
+    ...offersOf(mechanismSource(lib, slot), profile, (info.flags & pkcs11.CKF_RNG) !== 0),
   }
 }
 

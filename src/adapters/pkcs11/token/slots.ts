@@ -38,7 +38,9 @@ export function isInitialisedToken(info: TokenInfo): boolean {
 
 /** Before a PIN is sent: however earlier tries ended, answered or not, the last one is the operator's. Throws kind `login`. */
 export function requireTries({ label, flags }: TokenInfo): void {
-  if ((flags & pkcs11.CKF_USER_PIN_LOCKED) !== 0) throw new HsmError('login', `the PIN of the token ${label} is locked`)
+  if ((flags & pkcs11.CKF_USER_PIN_LOCKED) !== 0) {
+    throw new HsmError('login', `the PIN of the token ${label} is locked`, pkcs11.CKR_PIN_LOCKED)
+  }
   if ((flags & pkcs11.CKF_USER_PIN_FINAL_TRY) === 0) return
   const remedy = 'log in once with the tool of its vendor'
   throw new HsmError('login', `the token ${label} has one try left before it locks its PIN, and it is not taken here: ${remedy}`)

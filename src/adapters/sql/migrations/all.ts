@@ -1,5 +1,6 @@
 import type { Migration } from '../migrate.js'
 import { initial } from './0001-initial.js'
+import { wholeApi } from './0002-whole-api.js'
 
 /** In the order of their numbers; new ones at the end. */
-export const migrations: readonly Migration[] = [initial]
+export const migrations: readonly Migration[] = [initial, wholeApi]

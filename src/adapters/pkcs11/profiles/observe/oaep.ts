@@ -1,5 +1,7 @@
 import { constants, createPublicKey, publicEncrypt, type KeyObject } from 'node:crypto'
 import pkcs11, { type Handle } from 'pkcs11js'
+import type { AttributeName } from '../../driver/attributes.js'
+import { readAttribute } from '../../driver/evidence.js'
 import type { Profile } from '../profile.js'
 import { ask, type Trial } from './trial.js'
 
@@ -10,14 +12,27 @@ const secret = Buffer.alloc(32, 0x5a)
 const mgf1Sha256 = 2
 const dataSpecified = 1
 
-/** OAEP with SHA-256, as the KMS API has it: some tokens list the mechanism and take SHA-1 only. */
+export interface RsaObservation {
+  readonly oaep: Profile['oaep']
+  /** Of public RSA keys. */
+  readonly unreadable: readonly AttributeName[]
+}
+
 export function observeOaep(trial: Trial): Profile['oaep'] {
+  return observeRsa(trial).oaep
+}
+
+/** OAEP with SHA-256, as the KMS API has it: some tokens list the mechanism and take SHA-1 only. */
+export function observeRsa(trial: Trial): RsaObservation {
+  const none = { oaep: 'none', unreadable: [] } as const
   const offered = trial.mechanisms
   const [native, raw] = [offered.includes(pkcs11.CKM_RSA_PKCS_OAEP), offered.includes(pkcs11.CKM_RSA_X_509)]
-  if (!offered.includes(pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN) || (!native && !raw)) return 'none'
+  if (!offered.includes(pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN)) return none
   const pair = ask(() => rsaPair(trial))
-  if (!pair.ok) return 'none'
+  if (!pair.ok) return none
   const { publicKey, privateKey } = pair.value
+  const shown = trial.reading(session => readAttribute(trial.lib, session, publicKey, 'modulus_bits'))
+  const unreadable: readonly AttributeName[] = shown === undefined ? ['modulus_bits'] : []
   try {
     const ciphertext = publicEncrypt(
       { key: keyObject(trial, publicKey), padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, secret)
@@ -29,9 +44,11 @@ export function observeOaep(trial: Trial): Profile['oaep'] {
       return answer.ok && right(answer.value)
     }
     const parameter = { type: pkcs11.CK_PARAMS_RSA_OAEP, hashAlg: pkcs11.CKM_SHA256, mgf: mgf1Sha256, source: dataSpecified }
-    if (native && opens({ mechanism: pkcs11.CKM_RSA_PKCS_OAEP, parameter }, out => out.equals(secret))) return 'native'
+    if (native && opens({ mechanism: pkcs11.CKM_RSA_PKCS_OAEP, parameter }, out => out.equals(secret))) {
+      return { oaep: 'native', unreadable }
+    }
     const encoded = (out: Buffer): boolean => out.length === modulusBits / 8 && out[0] === 0
-    return raw && opens({ mechanism: pkcs11.CKM_RSA_X_509 }, encoded) ? 'raw' : 'none'
+    return { oaep: raw && opens({ mechanism: pkcs11.CKM_RSA_X_509 }, encoded) ? 'raw' : 'none', unreadable }
   } finally {
     trial.discard(publicKey, privateKey)
   }

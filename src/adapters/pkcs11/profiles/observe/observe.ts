@@ -1,13 +1,14 @@
 import type { Handle } from 'pkcs11js'
 import type { Profile } from '../profile.js'
+import { observeCurves, type CurveObservation } from './curves.js'
 import { observeLimits, observeNames, readsCheckValue, sessionsMax, type LimitObservation, type NameObservation } from './limits.js'
-import { observeOaep } from './oaep.js'
+import { observeRsa } from './oaep.js'
 import { firstMade, observeObjects, type ObjectObservation } from './objects.js'
 import { observeSealing, type SealObservation } from './sealing.js'
 import { Trial, type Place } from './trial.js'
 
 /** What a token showed of itself in trials with keys of our own; nothing of them is left in it. */
-export interface Observations extends LimitObservation, NameObservation, ObjectObservation, SealObservation {
+export interface Observations extends LimitObservation, NameObservation, ObjectObservation, SealObservation, CurveObservation {
   readonly sessionKeys: boolean
   readonly checkValue: boolean
   readonly oaep: Profile['oaep']
@@ -23,13 +24,16 @@ export function observe(place: Place, base: Profile): Observations {
     const names = observeNames(trial, profile)
     trial.sessionKeys = makesSessionKeys(trial, profile)
     const [key, macKey] = trialKeys(trial, profile)
+    const rsa = observeRsa(trial)
     return {
       ...objects,
       ...names,
+      ...observeCurves(trial, profile),
       ...observeSealing(trial, profile, key, macKey),
       ...observeLimits(trial, macKey),
       checkValue: key !== undefined && readsCheckValue(trial, key),
-      oaep: observeOaep(trial),
+      oaep: rsa.oaep,
+      unreadable: [...objects.unreadable, ...rsa.unreadable],
       sessionKeys: trial.sessionKeys,
       sessionsMax: sessionsMax(place),
     }

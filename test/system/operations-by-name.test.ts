@@ -7,18 +7,10 @@ import { suite } from './suite.js'
 describe('operations by name', () => {
   const on = suite()
 
-  it('are 56, of which 29 are implemented', () => {
-    expect([contracts.size, operations.size]).to.deep.equal([56, 29])
+  it('are 56, all of them implemented', () => {
+    expect(contracts.size).to.equal(56)
+    expect([...operations.keys()]).to.have.members([...contracts.keys()])
   })
-
-  for (const name of [...contracts.keys()].filter(operation => !operations.has(operation))) {
-    it(`${name} is not supported, whatever its input`, async () => {
-      for (const input of [{}, { KeyId: 'anything' }]) {
-        const { status, json } = await on.call(name, input)
-        expect([status, json.__type]).to.deep.equal([400, 'UnsupportedOperationException'])
-      }
-    })
-  }
 
   for (const target of [
     'TrentService.NoSuchOperation', 'TrentService.encrypt', 'TrentService.', 'Encrypt', 'KMS.Encrypt', 'trentservice.Encrypt',

@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs'
+import type { Config } from '../config.js'
+import type { Store } from '../ports/store.js'
+import { CustomKeyStoreRegistry, type Cluster } from '../service/custom-key-store-registry.js'
+import { InstallationError, storedInstallation } from '../service/first-start.js'
+import type { OpenedKeyStores } from './key-stores.js'
+
+/** Begins to open the key stores beside that of the roots, but for those whose custom key store is disconnected. */
+export async function openOtherStores(config: Config, keyStores: OpenedKeyStores, store: Store): Promise<CustomKeyStoreRegistry> {
+  // A token that cannot vouch for the database is told of in its own words, and not as a wrong row of a table.
+  await storedInstallation(store)
+  const registry = new CustomKeyStoreRegistry(store, clustersOf(config))
+  await registry.load()
+  const claimed = registry.byKeyStore(config.defaultKeyStore)
+  if (claimed) {
+    throw new InstallationError(`defaultKeyStore is "${config.defaultKeyStore}", which is that of the custom key store ${claimed.id} `
+      + `("${claimed.name}"): other keys cannot be made there before that is deleted`)
+  }
+  keyStores.openOthers(name => registry.isWanted(name))
+  // What a crash left in any of them can then be cleared before the first call.
+  await keyStores.tried()
+  return registry
+}
+
+function clustersOf({ clusters }: Config): readonly Cluster[] {
+  return Object.entries(clusters).map(([keyStore, { clusterId, trustAnchor }]) => ({
+    keyStore, clusterId, ...trustAnchor !== undefined && { trustAnchor: readFileSync(trustAnchor, 'utf8') },
+  }))
+}

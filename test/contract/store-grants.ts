@@ -1,0 +1,110 @@
+import { expect } from 'chai'
+import type { Grant } from '../../src/ports/grants.js'
+import type { Store } from '../../src/ports/store.js'
+import { keyId, region, rejected, sampleGrant } from './store-samples.js'
+
+const user = (name: string) => `arn:aws:iam::111122223333:user/${name}`
+
+export function grantsContract(store: () => Store): void {
+  const put = async (...grants: readonly Grant[]) => { for (const grant of grants) await store().grants.insert(grant) }
+  const ids = (grants: readonly Grant[]) => grants.map(({ grantId }) => parseInt(grantId, 16))
+
+  const samples: readonly Grant[] = [
+    sampleGrant(1, 1, { name: 'a/name', retiringPrincipal: user('b'), operations: ['Sign'] }),
+    sampleGrant(1, 2, { constraints: { EncryptionContextEquals: { 'zero \0': '', 'unpaired \ud800': '𝄞 "', 'constructor': 'a' } } }),
+    sampleGrant(1, 3, { constraints: { EncryptionContextSubset: {}, SourceArn: 'arn:aws:s3:::bucket' }, operations: [] }),
+    sampleGrant(1, 4, { retiringServicePrincipal: 'a.amazonaws.com' }),
+  ]
+  for (const grant of samples) {
+    it(`gives back every member of grant ${ids([grant]).join()}, and no other`, async () => {
+      await put(grant)
+      expect(await store().grants.get(region, keyId(1), grant.grantId)).to.deep.equal(grant)
+    })
+  }
+
+  it('gives back a grant to a service', async () => {
+    const { granteePrincipal, ...others } = sampleGrant(1, 1)
+    const grant = { ...others, granteeServicePrincipal: `${granteePrincipal}.amazonaws.com` }
+    await put(grant)
+    expect(await store().grants.get(region, keyId(1), grant.grantId)).to.deep.equal(grant)
+  })
+
+  it('finds a grant by region, key and id together', async () => {
+    const { grantId } = sampleGrant(1, 1)
+    expect(await store().grants.get(region, keyId(1), grantId)).to.equal(undefined)
+    await put(sampleGrant(1, 1))
+    expect(await store().grants.get('us-east-1', keyId(1), grantId)).to.equal(undefined)
+    expect(await store().grants.get(region, keyId(2), grantId)).to.equal(undefined)
+    expect(await store().grants.get(region, keyId(1), sampleGrant(1, 2).grantId)).to.equal(undefined)
+  })
+
+  it('refuses a second grant of one id and keeps the first', async () => {
+    await put(sampleGrant(1, 1))
+    await rejected(put(sampleGrant(1, 1, { operations: ['Sign'] })))
+    expect(await store().grants.list(region, keyId(1), {}, undefined, 9)).to.deep.equal([sampleGrant(1, 1)])
+  })
+
+  it('finds all grants of a key that bear a name', async () => {
+    await put(sampleGrant(1, 3, { name: 'a' }), sampleGrant(1, 1, { name: 'a' }), sampleGrant(1, 2, { name: 'A' }), sampleGrant(1, 4))
+    await put(sampleGrant(2, 5, { name: 'a' }), sampleGrant(1, 6, { name: 'a', region: 'us-east-1' }))
+    expect(await store().grants.named(region, keyId(1), 'a')).to.deep.equal([1, 3].map(id => sampleGrant(1, id, { name: 'a' })))
+    expect(await store().grants.named(region, keyId(1), 'b')).to.deep.equal([])
+  })
+
+  it('removes one grant, and says when there is none', async () => {
+    await put(sampleGrant(1, 1), sampleGrant(1, 2), sampleGrant(2, 1))
+    expect(await store().grants.remove('us-east-1', keyId(1), sampleGrant(1, 1).grantId)).to.equal(false)
+    expect(await store().grants.remove(region, keyId(1), sampleGrant(1, 1).grantId)).to.equal(true)
+    expect(await store().grants.remove(region, keyId(1), sampleGrant(1, 1).grantId)).to.equal(false)
+    expect(ids(await store().grants.list(region, keyId(1), {}, undefined, 9))).to.deep.equal([2])
+    expect(await store().grants.count(region, keyId(2))).to.equal(1)
+  })
+
+  it('counts and removes all of one key in one region', async () => {
+    await put(sampleGrant(1, 1), sampleGrant(1, 2), sampleGrant(2, 3), sampleGrant(1, 4, { region: 'us-east-1' }))
+    expect(await store().grants.count(region, keyId(1))).to.equal(2)
+    await store().grants.removeAllOf(region, keyId(1))
+    expect(await store().grants.count(region, keyId(1))).to.equal(0)
+    expect(await store().grants.count(region, keyId(2))).to.equal(1)
+    expect(await store().grants.count('us-east-1', keyId(1))).to.equal(1)
+  })
+
+  it('pages in ascending order, whatever the order of writing', async () => {
+    await put(...[5, 3, 1, 4, 2].map(grant => sampleGrant(1, grant)), sampleGrant(2, 6), sampleGrant(1, 7, { region: 'us-east-1' }))
+    const page = async (after: number | undefined) =>
+      ids(await store().grants.list(region, keyId(1), {}, after === undefined ? after : sampleGrant(1, after).grantId, 2))
+    expect(await page(undefined)).to.deep.equal([1, 2])
+    expect(await page(2)).to.deep.equal([3, 4])
+    expect(await page(4)).to.deep.equal([5])
+    expect(await page(5)).to.deep.equal([])
+  })
+
+  it('lists those that every given member of the filter fits, page by page', async () => {
+    const [a, b] = [user('a'), user('b')]
+    const { granteePrincipal, ...toService } = sampleGrant(1, 5, { granteeServicePrincipal: 'a.amazonaws.com' })
+    await put(...[a, b, a, a].map((grantee, at) => sampleGrant(1, at + 1, { granteePrincipal: grantee })), toService)
+    const list = async (...of: readonly [Parameters<Store['grants']['list']>[2], string | undefined, number]) =>
+      ids(await store().grants.list(region, keyId(1), ...of))
+    expect(await list({ granteePrincipal: a }, undefined, 2)).to.deep.equal([1, 3])
+    expect(await list({ granteePrincipal: a }, sampleGrant(1, 3).grantId, 2)).to.deep.equal([4])
+    expect(await list({ grantId: sampleGrant(1, 2).grantId }, undefined, 9)).to.deep.equal([2])
+    expect(await list({ grantId: sampleGrant(1, 2).grantId, granteePrincipal: a }, undefined, 9)).to.deep.equal([])
+    expect(await list({ granteeServicePrincipal: 'a.amazonaws.com' }, undefined, 9)).to.deep.equal([5])
+    expect(await list({ granteePrincipal: `${granteePrincipal}x` }, undefined, 9)).to.deep.equal([])
+    expect(await list({ granteePrincipal: '' }, undefined, 9)).to.deep.equal([])
+  })
+
+  it('lists what a principal or a service may retire, over all keys of a region', async () => {
+    const byUser = { retiringPrincipal: user('a') }
+    const byService = { retiringServicePrincipal: 'a.amazonaws.com' }
+    await put(sampleGrant(2, 4, byUser), sampleGrant(1, 1, byUser), sampleGrant(3, 3, byUser), sampleGrant(1, 2, byService))
+    await put(sampleGrant(1, 5), sampleGrant(1, 6, { ...byUser, region: 'us-east-1' }), sampleGrant(1, 7, { retiringPrincipal: user('b') }))
+    const list = async (...of: readonly [Parameters<Store['grants']['listRetirable']>[1], string | undefined, number]) =>
+      ids(await store().grants.listRetirable(region, ...of))
+    expect(await list({ principal: user('a') }, undefined, 2)).to.deep.equal([1, 3])
+    expect(await list({ principal: user('a') }, sampleGrant(1, 3).grantId, 2)).to.deep.equal([4])
+    expect(await list({ servicePrincipal: 'a.amazonaws.com' }, undefined, 9)).to.deep.equal([2])
+    expect(await list({ principal: user('a'), servicePrincipal: 'a.amazonaws.com' }, undefined, 9)).to.deep.equal([])
+    expect(await list({}, undefined, 9), 'nobody').to.deep.equal([])
+  })
+}

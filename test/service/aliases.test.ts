@@ -1,0 +1,72 @@
+import { expect } from 'chai'
+import { createAlias, updateAlias } from '../../src/api/aliases.js'
+import { createKey, describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
+import type { Hsm } from '../../src/ports/hsm.js'
+import type { Services } from '../../src/service/services.js'
+import { refused } from '../support/refusal.js'
+import { call, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+
+type Asked = Parameters<typeof call<typeof createKey>>[2]
+
+const AliasName = 'alias/a'
+const kinds = {
+  'symmetric': {},
+  'imported symmetric': { Origin: 'EXTERNAL' },
+  'HMAC': { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' },
+  'longer HMAC': { KeySpec: 'HMAC_512', KeyUsage: 'GENERATE_VERIFY_MAC' },
+  'signing': { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' },
+  'other signing': { KeySpec: 'ECC_NIST_P384', KeyUsage: 'SIGN_VERIFY' },
+  'agreement': { KeySpec: 'ECC_NIST_P256', KeyUsage: 'KEY_AGREEMENT' },
+  'RSA encryption': { KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT', Origin: 'EXTERNAL' },
+} as const satisfies Record<string, Asked>
+
+type Kind = keyof typeof kinds
+
+describe('UpdateAlias', () => {
+  let hsm: Hsm
+  let opened: TestStore
+  let services: Services
+
+  before(async () => { hsm = await openTestHsm() })
+  after(() => hsm.close())
+  beforeEach(async () => {
+    opened = await openTestStore(hsm)
+    services = servicesOver({ hsm, store: opened.store })
+  })
+  afterEach(() => opened.close())
+
+  async function newKey(kind: Kind): Promise<string> {
+    return (await call(services, createKey, kinds[kind])).KeyMetadata?.KeyId ?? ''
+  }
+
+  async function pair(from: Kind, to: Kind): Promise<readonly [string, string]> {
+    const [old, target] = [await newKey(from), await newKey(to)]
+    await call(services, createAlias, { AliasName, TargetKeyId: old })
+    return [old, target]
+  }
+
+  for (const [from, to] of [['symmetric', 'imported symmetric'], ['HMAC', 'longer HMAC'], ['signing', 'other signing']] as const) {
+    it(`moves from a key of kind ${from} to ${to}`, async () => {
+      const [, target] = await pair(from, to)
+      await call(services, updateAlias, { AliasName, TargetKeyId: target })
+      expect((await call(services, describeKey, { KeyId: AliasName })).KeyMetadata?.KeyId).to.equal(target)
+    })
+  }
+
+  for (const [from, to] of [
+    ['symmetric', 'HMAC'], ['signing', 'agreement'], ['symmetric', 'RSA encryption'], ['HMAC', 'signing'],
+  ] as const) {
+    it(`does not move from a key of kind ${from} to ${to}`, async () => {
+      const [old, target] = await pair(from, to)
+      await refused(call(services, updateAlias, { AliasName, TargetKeyId: target }), 'ValidationException')
+      expect((await call(services, describeKey, { KeyId: AliasName })).KeyMetadata?.KeyId).to.equal(old)
+    })
+  }
+
+  it('moves away from a key that is pending deletion, and to none', async () => {
+    const [old, target] = await pair('symmetric', 'symmetric')
+    await call(services, scheduleKeyDeletion, { KeyId: old })
+    await call(services, updateAlias, { AliasName, TargetKeyId: target })
+    await refused(call(services, updateAlias, { AliasName, TargetKeyId: old }), 'KMSInvalidStateException')
+  })
+})

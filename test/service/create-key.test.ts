@@ -1,0 +1,183 @@
+import { expect } from 'chai'
+import { cancelKeyDeletion, createKey, describeKey, enableKey, scheduleKeyDeletion } from '../../src/api/keys.js'
+import type { ErrorCode } from '../../src/domain/errors.js'
+import { keySpecs } from '../../src/domain/key-spec.js'
+import { backingKey, materialOwner } from '../../src/domain/material.js'
+import { dayMs } from '../../src/domain/rotation.js'
+import { deleteExpiredKeys } from '../../src/jobs/due-keys.js'
+import type { Hsm } from '../../src/ports/hsm.js'
+import type { Services } from '../../src/service/services.js'
+import { MovedClock } from '../support/clock.js'
+import { replacing } from '../support/interruption.js'
+import { refused } from '../support/refusal.js'
+import { call, keyStoresOf, openTestHsm, openTestStore, region, servicesOver, storedKey, type TestStore } from '../support/services.js'
+
+type Asked = Parameters<typeof call<typeof createKey>>[2]
+
+const customStore = {
+  region, id: 'cks-0123456789abcdef0', name: 'store', keyStore: 'other', clusterId: 'cluster-aaaaaaaaaaa', trustAnchorCertificate: '',
+  createdAt: 1,
+}
+const external = ['SYMMETRIC_DEFAULT', 'HMAC_256', 'RSA_2048', 'ECC_NIST_P256'] as const
+
+describe('CreateKey', () => {
+  let hsm: Hsm
+  let opened: TestStore
+  let clock: MovedClock
+  let services: Services
+
+  before(async () => { hsm = await openTestHsm() })
+  after(() => hsm.close())
+  beforeEach(async () => {
+    opened = await openTestStore(hsm)
+    clock = new MovedClock()
+    services = servicesOver({ hsm, store: opened.store, clock, keyStores: keyStoresOf({ default: hsm, other: hsm }) })
+  })
+  afterEach(() => opened.close())
+
+  async function made(asked: Asked) {
+    const { KeyMetadata } = await call(services, createKey, asked)
+    if (!KeyMetadata) throw new Error('no metadata')
+    return KeyMetadata
+  }
+
+  const rows = [...keySpecs.values()].flatMap(row => row.usages.map(usage => ({ row, usage })))
+  for (const { row: { spec }, usage: { usage, algorithms, material = 'gcm' } } of rows) {
+    it(`makes a key ${spec} for ${usage}, or says that the HSM cannot`, async () => {
+      const asked = { KeySpec: spec, KeyUsage: usage }
+      if (!hsm.kinds.has(material)) {
+        await refused(call(services, createKey, asked), 'UnsupportedOperationException')
+        expect(await opened.store.keys.countByKeyStore()).to.deep.equal(new Map())
+        return
+      }
+      const metadata = await made(asked)
+      expect(metadata).to.deep.include({
+        KeySpec: spec, CustomerMasterKeySpec: spec, KeyUsage: usage, KeyState: 'Enabled', Enabled: true, Origin: 'AWS_KMS',
+        KeyManager: 'CUSTOMER', MultiRegion: false,
+      })
+      const lists = [
+        metadata.EncryptionAlgorithms, metadata.SigningAlgorithms, metadata.MacAlgorithms, metadata.KeyAgreementAlgorithms,
+        metadata.EncapsulationAlgorithms,
+      ].filter(list => list !== undefined)
+      expect(lists).to.deep.equal([algorithms])
+      expect('CurrentKeyMaterialId' in metadata).to.equal(spec === 'SYMMETRIC_DEFAULT')
+      expect(await hsm.find(backingKey(metadata.KeyId, 1, material))).to.not.equal(undefined)
+    })
+  }
+
+  const wrong: readonly (readonly [string, Asked, ErrorCode, RegExp])[] = [
+    ['a spec without a usage', { KeySpec: 'HMAC_256' }, 'ValidationException',
+      /^You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys\.$/],
+    ['a usage that the spec has not', { KeySpec: 'RSA_2048', KeyUsage: 'KEY_AGREEMENT' }, 'ValidationException',
+      /^KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048$/],
+    ['two specs', { KeySpec: 'RSA_2048', CustomerMasterKeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' }, 'ValidationException', /KeySpec/],
+    ['SM2', { KeySpec: 'SM2', KeyUsage: 'SIGN_VERIFY' }, 'UnsupportedOperationException', /SM2/],
+    ['Origin EXTERNAL_KEY_STORE', { Origin: 'EXTERNAL_KEY_STORE' }, 'UnsupportedOperationException', /EXTERNAL_KEY_STORE/],
+    ['an XksKeyId', { XksKeyId: 'key' }, 'UnsupportedOperationException', /XksKeyId/],
+    ['material for ML-DSA from outside', { KeySpec: 'ML_DSA_44', KeyUsage: 'SIGN_VERIFY', Origin: 'EXTERNAL' },
+      'UnsupportedOperationException', /ML_DSA_44/],
+    ['Origin AWS_CLOUDHSM without a store', { Origin: 'AWS_CLOUDHSM' }, 'ValidationException', /CustomKeyStoreId/],
+    ['a store with another Origin', { CustomKeyStoreId: customStore.id }, 'ValidationException', /Origin AWS_KMS/],
+    ['a store that is not there', { CustomKeyStoreId: 'cks-00000000000000000', Origin: 'AWS_CLOUDHSM' },
+      'CustomKeyStoreNotFoundException', /cks-0/],
+    ['another spec in a store',
+      { CustomKeyStoreId: customStore.id, Origin: 'AWS_CLOUDHSM', KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' },
+      'UnsupportedOperationException', /HMAC_256/],
+    ['a multi-Region key in a store', { CustomKeyStoreId: customStore.id, Origin: 'AWS_CLOUDHSM', MultiRegion: true },
+      'UnsupportedOperationException', /MultiRegion/],
+  ]
+  for (const [what, asked, code, text] of wrong) {
+    it(`refuses ${what} with ${code}`, async () => {
+      const { message } = await refused(call(services, createKey, asked), code)
+      expect(message).to.match(text)
+      expect(await opened.store.keys.countByKeyStore()).to.deep.equal(new Map())
+    })
+  }
+
+  describe('with Origin EXTERNAL', () => {
+    for (const spec of external) {
+      it(`makes a key ${spec} that has no material yet`, async () => {
+        const usage = keySpecs.get(spec)?.usages[0]?.usage ?? 'ENCRYPT_DECRYPT'
+        const metadata = await made({ KeySpec: spec, KeyUsage: usage, Origin: 'EXTERNAL' })
+        expect(metadata).to.deep.include({ KeyState: 'PendingImport', Enabled: false, Origin: 'EXTERNAL' })
+        expect(metadata).to.not.have.any.keys('CurrentKeyMaterialId', 'ExpirationModel', 'ValidTo')
+        const { key, versions } = await storedKey(opened.store, metadata.KeyId)
+        expect([key.currentVersion, versions.size]).to.deep.equal([0, 0])
+        await refused(call(services, enableKey, { KeyId: metadata.KeyId }), 'KMSInvalidStateException')
+        expect((await call(services, describeKey, { KeyId: metadata.KeyId })).KeyMetadata).to.deep.equal(metadata)
+      })
+    }
+
+    it('makes no object in the HSM', async () => {
+      const { KeyId } = await made({ Origin: 'EXTERNAL' })
+      const owners = (await hsm.list()).map(({ label }) => materialOwner(label))
+      expect(owners.some(owner => owner?.kind === 'backing-key' && owner.keyId === KeyId)).to.equal(false)
+    })
+
+    it('makes one that waits for material again after its deletion was cancelled', async () => {
+      const { KeyId } = await made({ Origin: 'EXTERNAL' })
+      expect((await call(services, scheduleKeyDeletion, { KeyId })).KeyState).to.equal('PendingDeletion')
+      await call(services, cancelKeyDeletion, { KeyId })
+      expect((await call(services, describeKey, { KeyId })).KeyMetadata).to.deep.include({ KeyState: 'PendingImport', Enabled: false })
+      await refused(call(services, cancelKeyDeletion, { KeyId }), 'KMSInvalidStateException')
+    })
+
+    it('makes one that can be deleted', async () => {
+      const { KeyId } = await made({ Origin: 'EXTERNAL' })
+      await call(services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
+      clock.advance(7 * dayMs)
+      expect(await deleteExpiredKeys(services, 'this')).to.equal(1)
+      await refused(call(services, describeKey, { KeyId }), 'NotFoundException')
+    })
+
+    it('is refused where encryption needs a pair of objects', async () => {
+      const pairs = replacing(hsm, { suite: 'cbc-hmac', kinds: new Set([...hsm.kinds, 'cbc-hmac' as const]) })
+      const there = servicesOver({ hsm: pairs, store: opened.store })
+      await refused(call(there, createKey, { Origin: 'EXTERNAL' }), 'UnsupportedOperationException')
+    })
+
+    it('is refused where the HSM takes no material from outside', async () => {
+      const closed = replacing(hsm, { kinds: new Set([...hsm.kinds].filter(kind => !kind.endsWith('-wrapping'))) })
+      const there = servicesOver({ hsm: closed, store: opened.store })
+      await refused(call(there, createKey, { Origin: 'EXTERNAL' }), 'UnsupportedOperationException')
+      expect(await opened.store.keys.countByKeyStore()).to.deep.equal(new Map())
+    })
+  })
+
+  it('makes a multi-Region primary', async () => {
+    const metadata = await made({ MultiRegion: true })
+    expect(metadata.KeyId).to.match(/^mrk-[0-9a-f]{32}$/)
+    expect(metadata.MultiRegion).to.equal(true)
+    expect(metadata.MultiRegionConfiguration).to.deep.equal({
+      MultiRegionKeyType: 'PRIMARY', PrimaryKey: { Arn: metadata.Arn, Region: region }, ReplicaKeys: [],
+    })
+  })
+
+  describe('in a custom key store', () => {
+    const asked = { CustomKeyStoreId: customStore.id, Origin: 'AWS_CLOUDHSM' } as const
+
+    async function store(connected: boolean): Promise<void> {
+      await opened.store.customKeyStores.insert({ ...customStore, connected })
+      await services.customKeyStores.load()
+    }
+
+    it('makes the key in its token', async () => {
+      await store(true)
+      const metadata = await made(asked)
+      expect(metadata).to.deep.include({
+        Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: customStore.id, CloudHsmClusterId: customStore.clusterId,
+      })
+      expect((await storedKey(opened.store, metadata.KeyId)).key.keyStore).to.equal('other')
+    })
+
+    it('is refused while the store is not connected', async () => {
+      await store(false)
+      await refused(call(services, createKey, asked), 'CustomKeyStoreInvalidStateException')
+    })
+
+    it('of another Region is not found', async () => {
+      await store(true)
+      await refused(call(services, createKey, asked, undefined, 'us-east-1'), 'CustomKeyStoreNotFoundException')
+    })
+  })
+})

@@ -1,0 +1,178 @@
+import { expect } from 'chai'
+import { decrypt, encrypt } from '../../src/api/encryption.js'
+import { cancelKeyDeletion, createKey, describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
+import { replicateKey } from '../../src/api/multi-region.js'
+import { rotateKeyOnDemand } from '../../src/api/rotation.js'
+import { backingKey } from '../../src/domain/material.js'
+import { dayMs } from '../../src/domain/rotation.js'
+import { deleteExpiredKeys } from '../../src/jobs/due-keys.js'
+import type { Hsm } from '../../src/ports/hsm.js'
+import { reconcile } from '../../src/service/reconcile.js'
+import type { Services } from '../../src/service/services.js'
+import { MovedClock } from '../support/clock.js'
+import { Interruption } from '../support/interruption.js'
+import { refused } from '../support/refusal.js'
+import {
+  call, openTestHsm, openTestStore, region, servicesOver, storedKey, type ServicesOptions, type TestStore,
+} from '../support/services.js'
+
+const elsewhere = 'us-east-1'
+const windowDays = 7
+const plaintext = Buffer.from('secret')
+/** Far more than a deletion has. */
+const stepsMax = 100
+
+describe('deletion of multi-Region keys', () => {
+  let hsm: Hsm
+  let opened: TestStore
+  let clock: MovedClock
+  let services: Services
+
+  before(async () => { hsm = await openTestHsm() })
+  after(() => hsm.close())
+  beforeEach(async () => {
+    opened = await openTestStore(hsm)
+    clock = new MovedClock()
+    services = newServices()
+  })
+  afterEach(() => opened.close())
+
+  const newServices = (options: Partial<ServicesOptions> = {}) => servicesOver({ hsm, store: opened.store, clock, ...options })
+
+  /** With two versions, in both Regions. */
+  async function newPair(): Promise<string> {
+    const KeyId = (await call(services, createKey, { MultiRegion: true })).KeyMetadata?.KeyId ?? ''
+    await call(services, rotateKeyOnDemand, { KeyId })
+    await call(services, replicateKey, { KeyId, ReplicaRegion: elsewhere })
+    return KeyId
+  }
+
+  function schedule(KeyId: string, at: string) {
+    return call(services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: windowDays }, undefined, at)
+  }
+
+  async function metadata(KeyId: string, at = region) {
+    return (await call(services, describeKey, { KeyId }, undefined, at)).KeyMetadata
+  }
+
+  async function objectsOf(keyId: string): Promise<number> {
+    const found = await Promise.all([1, 2].map(version => hsm.find(backingKey(keyId, version, 'gcm'))))
+    return found.filter(evidence => evidence !== undefined).length
+  }
+
+  async function pass(days = windowDays): Promise<void> {
+    clock.advance(days * dayMs)
+    await deleteExpiredKeys(services, 'this')
+  }
+
+  it('of a primary waits for the last replica', async () => {
+    const keyId = await newPair()
+    const answer = await schedule(keyId, region)
+    expect(answer).to.deep.include({ KeyState: 'PendingReplicaDeletion', PendingWindowInDays: windowDays })
+    expect(answer).to.not.have.property('DeletionDate')
+    const shown = await metadata(keyId)
+    expect(shown).to.deep.include({ KeyState: 'PendingReplicaDeletion', Enabled: false, PendingDeletionWindowInDays: windowDays })
+    expect(shown).to.not.have.property('DeletionDate')
+    await pass(365)
+    expect((await metadata(keyId))?.KeyState).to.equal('PendingReplicaDeletion')
+
+    await schedule(keyId, elsewhere)
+    await pass()
+    await refused(metadata(keyId, elsewhere), 'NotFoundException')
+    expect(await objectsOf(keyId)).to.equal(2)
+    const waiting = await metadata(keyId)
+    expect(waiting).to.deep.include({ KeyState: 'PendingDeletion', DeletionDate: new Date(clock.now() + windowDays * dayMs) })
+    expect(waiting).to.not.have.property('PendingDeletionWindowInDays')
+
+    await pass()
+    await refused(metadata(keyId), 'NotFoundException')
+    expect(await objectsOf(keyId)).to.equal(0)
+  })
+
+  it('of a replica leaves the primary all its material', async () => {
+    const keyId = await newPair()
+    const { CiphertextBlob: blob } = await call(
+      services, encrypt, { KeyId: keyId, Plaintext: Uint8Array.from(plaintext) }, undefined, elsewhere)
+    await schedule(keyId, elsewhere)
+    await pass()
+    expect(await objectsOf(keyId)).to.equal(2)
+    const { Plaintext } = await call(services, decrypt, { CiphertextBlob: blob ?? new Uint8Array() })
+    expect(Buffer.from(Plaintext ?? [])).to.deep.equal(plaintext)
+    const { key, versions } = await storedKey(opened.store, keyId, elsewhere)
+    expect([key.state, ...[...versions.values()].map(({ state }) => state)]).to.deep.equal(['Destroyed', 'destroyed', 'destroyed'])
+    expect((await metadata(keyId))?.KeyState).to.equal('Enabled')
+  })
+
+  it('can be cancelled while it waits for a replica', async () => {
+    const keyId = await newPair()
+    await schedule(keyId, region)
+    await refused(schedule(keyId, region), 'KMSInvalidStateException')
+    await call(services, cancelKeyDeletion, { KeyId: keyId })
+    const shown = await metadata(keyId)
+    expect(shown?.KeyState).to.equal('Disabled')
+    expect(shown).to.not.have.property('PendingDeletionWindowInDays')
+  })
+
+  it('can be followed by a new replica, which does not forget how often its versions sealed', async () => {
+    const keyId = await newPair()
+    await call(services, encrypt, { KeyId: keyId, Plaintext: Uint8Array.from(plaintext) }, undefined, elsewhere)
+    const sealed = await opened.store.keys.sealsReserved(elsewhere, keyId, 2)
+    expect(sealed).to.be.greaterThan(0)
+    await schedule(keyId, elsewhere)
+    await pass()
+    await call(services, rotateKeyOnDemand, { KeyId: keyId })
+    await call(services, replicateKey, { KeyId: keyId, ReplicaRegion: elsewhere })
+    expect(await opened.store.keys.sealsReserved(elsewhere, keyId, 2)).to.equal(sealed)
+    const { CiphertextBlob: blob } = await call(services, encrypt, { KeyId: keyId, Plaintext: Uint8Array.from(plaintext) })
+    await call(services, decrypt, { CiphertextBlob: blob ?? new Uint8Array() }, undefined, elsewhere)
+    const { versions } = await storedKey(opened.store, keyId, elsewhere)
+    expect([...versions.values()].map(({ state }) => state)).to.deep.equal(['ready', 'ready', 'ready'])
+  })
+
+  it('goes on once a half-made replica is taken back', async () => {
+    const keyId = (await call(services, createKey, { MultiRegion: true })).KeyMetadata?.KeyId ?? ''
+    const { key } = await storedKey(opened.store, keyId)
+    await opened.store.keys.insert({ ...key, region: elsewhere, state: 'Creating', revision: 1 }, [])
+    expect((await schedule(keyId, region)).KeyState).to.equal('PendingReplicaDeletion')
+    await pass()
+    expect((await metadata(keyId))?.KeyState).to.equal('PendingReplicaDeletion')
+    await reconcile(services, 'next', true)
+    await pass(0)
+    expect((await metadata(keyId))?.KeyState).to.equal('PendingDeletion')
+  })
+
+  for (const [what, condemned] of [['a replica', [elsewhere]], ['both', [elsewhere, region]]] as const) {
+    it(`of ${what}, killed at any step, destroys what nobody needs and nothing else`, async () => {
+      for (let steps = 0; ; steps++) {
+        const keyId = await newPair()
+        for (const at of condemned.toReversed()) await schedule(keyId, at)
+        clock.advance(windowDays * dayMs)
+        const interruption = new Interruption(steps)
+        const killed = newServices({
+          hsm: interruption.over(hsm, 'hsm'),
+          store: {
+            ...opened.store, keys: interruption.over(opened.store.keys, 'keys'), grants: interruption.over(opened.store.grants, 'grants'),
+          },
+        })
+        for (let round = 0; round < condemned.length && !interruption.hit; round++) {
+          await deleteExpiredKeys(killed, 'killed').catch(() => {})
+          clock.advance(windowDays * dayMs)
+          const { key } = await storedKey(opened.store, keyId)
+          // Whatever is left half-way, a primary that is still wanted has its objects.
+          if (key.state !== 'Destroying' && key.state !== 'Destroyed') expect(await objectsOf(keyId)).to.equal(2)
+        }
+        services = newServices()
+        for (const _ of condemned) {
+          await reconcile(services, 'next', true)
+          await pass()
+        }
+        expect((await storedKey(opened.store, keyId, elsewhere)).key.state).to.equal('Destroyed')
+        const { key: { state } } = await storedKey(opened.store, keyId)
+        expect([state, await objectsOf(keyId)], interruption.steps.join())
+          .to.deep.equal(condemned.length === 2 ? ['Destroyed', 0] : ['Enabled', 2])
+        if (!interruption.hit) return
+        if (steps > stepsMax) throw new Error('it never ends')
+      }
+    }).timeout(120_000)
+  }
+})
