@@ -69,11 +69,13 @@ export class Checkpointer {
   async #attempt(work: () => Promise<void>): Promise<void> {
     const { clock, log } = this.#options
     this.#attemptedAt = this.#writer.durable.sequence
-    this.#overdueSince ??= clock.now()
+    const begunAt = clock.now()
     try {
       await work()
       this.#overdueSince = undefined
     } catch (error) {
+      // Not before: a clock that jumps while a checkpoint is being made has not made it late.
+      this.#overdueSince ??= begunAt
       log.error('an audit checkpoint could not be made or stored', { chain: this.#options.chain, overdueSince: this.#overdueSince, error })
     }
   }

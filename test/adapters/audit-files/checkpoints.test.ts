@@ -61,6 +61,27 @@ describe('audit checkpoints', () => {
     expect(await verifyDirectory(directory)).to.deep.include({ ok: true, findings: [] })
   })
 
+  it('are not late because the clock jumps while one is being made', async () => {
+    const clock = new MovedClock()
+    let opened = false
+    let healthy: boolean | undefined
+    const log = await openLog(await newDirectory(), signer, {
+      clock, limits: { checkpointMs: 5 },
+      async sign(digest) {
+        if (opened) {
+          clock.advance(86_400_000)
+          healthy ??= log.healthy()
+        }
+        return signer.sign(digest)
+      },
+    })
+    opened = true
+    await appendMany(log, 5)
+    await until(async () => healthy !== undefined)
+    expect(healthy).to.equal(true)
+    await log.close()
+  })
+
   it('are not hurried by many records while the HSM fails', async () => {
     const applicationLog = new MemoryLog()
     const sign = () => Promise.reject(new Error('the HSM is away'))
