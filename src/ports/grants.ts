@@ -33,8 +33,8 @@ export interface GrantFilter {
 
 export interface Grants {
   get(region: string, keyId: string, grantId: string): Promise<Grant | undefined>
-  /** Those of a key that bear this name. */
-  named(region: string, keyId: string, name: string): Promise<readonly Grant[]>
+  /** One that is the same in everything but id and time, a name included: what stands in another order is another. */
+  twin(grant: Omit<Grant, 'grantId'>): Promise<Grant | undefined>
   insert(grant: Grant): Promise<void>
   /** false if there was no such grant. */
   remove(region: string, keyId: string, grantId: string): Promise<boolean>

@@ -25,8 +25,8 @@ export interface Keys {
   list(region: string, after: string | undefined, limit: number): Promise<readonly string[]>
   /** The regions that have keys of any state, served or not. */
   regions(): Promise<readonly string[]>
-  /** The regions that have a key of this id in any state but Destroyed: several for a multi-Region key, ascending. */
-  regionsOf(keyId: string): Promise<readonly string[]>
+  /** The regions that have a key of this id, ascending: several for a multi-Region key. Destroyed ones count only `everywhere`. */
+  regionsOf(keyId: string, everywhere?: 'everywhere'): Promise<readonly string[]>
   /** How many keys that are not destroyed name each key store. */
   countByKeyStore(): Promise<ReadonlyMap<string, number>>
   /** Enabled keys whose next scheduled rotation is not later than `now`, oldest first. */

@@ -5,6 +5,7 @@ import { keySpecRow } from '../domain/key-spec.js'
 import { isVisible, notFound } from '../domain/key-state.js'
 import type { Key } from '../domain/key.js'
 import { nothingAgain, onAccount, onKeys } from './operation.js'
+import type { Services } from './services.js'
 
 /** KMS developer guide, Quotas. */
 const aliasesPerKeyMax = 50
@@ -14,12 +15,12 @@ const aliasPageMax = 100
 export const createAlias = onKeys(api.createAlias, {
   check: input => checkAliasName(input.AliasName),
   needs: input => [{ ref: input.TargetKeyId, action: 'kms:CreateAlias', state: 'change', aliases: false }],
-  async run({ keys: [target], input, scope }, { store, directory, clock }) {
+  async run({ keys: [target], input, scope }, services) {
     if (!target) return
+    const { store, directory, clock } = services
     const now = clock.now()
-    await checkQuota(store.aliases.count(scope.region, target.key.keyId))
     const alias = { region: scope.region, name: input.AliasName, targetKeyId: target.key.keyId, createdAt: now, updatedAt: now }
-    const added = await store.aliases.insert(alias)
+    const added = await withinQuota(target.key, services, () => store.aliases.insert(alias))
     directory.forgetAlias(scope.region, input.AliasName)
     if (!added) throw new KmsError('AlreadyExistsException', `An alias with the name ${aliasArn(scope, input.AliasName)} already exists`)
   },
@@ -32,14 +33,17 @@ export const updateAlias = onKeys(api.updateAlias, {
     { ref: input.AliasName, action: 'kms:UpdateAlias', state: 'read', aliases: true },
     { ref: input.TargetKeyId, action: 'kms:UpdateAlias', state: 'change', aliases: false },
   ],
-  async run({ keys: [old, target], input, scope }, { store, directory, clock }) {
+  async run({ keys: [old, target], input, scope }, services) {
     if (!old || !target) return
+    const { store, directory, clock } = services
     if (!isAlike(old.key, target.key)) {
       throw new KmsError('ValidationException', 'An alias can only be moved to a key of the same type and usage')
     }
-    if (old.key.keyId !== target.key.keyId) await checkQuota(store.aliases.count(scope.region, target.key.keyId))
-    const alias = await store.aliases.get(scope.region, input.AliasName)
-    const moved = alias && await store.aliases.update({ ...alias, targetKeyId: target.key.keyId, updatedAt: clock.now() })
+    const move = async () => {
+      const alias = await store.aliases.get(scope.region, input.AliasName)
+      return alias && await store.aliases.update({ ...alias, targetKeyId: target.key.keyId, updatedAt: clock.now() })
+    }
+    const moved = await (old.key.keyId === target.key.keyId ? move() : withinQuota(target.key, services, move))
     directory.forgetAlias(scope.region, input.AliasName)
     if (!moved) throw aliasNotFound(aliasArn(scope, input.AliasName))
   },
@@ -88,10 +92,14 @@ function isAlike(one: Key, other: Key): boolean {
   return one.keyUsage === other.keyUsage && keySpecRow(one.keySpec).type === keySpecRow(other.keySpec).type
 }
 
-async function checkQuota(count: Promise<number>): Promise<void> {
-  if (await count >= aliasesPerKeyMax) {
-    throw new KmsError('LimitExceededException', `A key can have at most ${aliasesPerKeyMax} aliases`)
-  }
+/** Gives a key one more alias, if it may have one more; in turns, so that several at once are not all taken for the last. */
+function withinQuota<T>({ arn, region, keyId }: Key, { store, turns }: Services, act: () => Promise<T>): Promise<T> {
+  return turns.take(`aliases of ${arn}`, async () => {
+    if (await store.aliases.count(region, keyId) >= aliasesPerKeyMax) {
+      throw new KmsError('LimitExceededException', `A key can have at most ${aliasesPerKeyMax} aliases`)
+    }
+    return act()
+  })
 }
 
 function aliasNotFound(arn: string): KmsError {

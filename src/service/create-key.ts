@@ -8,7 +8,7 @@ import { isVisible, notFound } from '../domain/key-state.js'
 import type { Key, KeyView } from '../domain/key.js'
 import { defaultPolicy } from '../domain/policy/default-policy.js'
 import { checkPolicyDocument } from '../domain/policy/parse.js'
-import { connectedStore } from './custom-key-store-states.js'
+import { connectedStore, customKeyStore } from './custom-key-store-states.js'
 import { keyMetadata } from './key-metadata.js'
 import { onAccount, type Call } from './operation.js'
 import type { Services } from './services.js'
@@ -29,7 +29,11 @@ export const createKey = onAccount(api.createKey, {
     if (input.Policy !== undefined) checkPolicyDocument(input.Policy)
   },
   async run(call, services) {
-    const view = await makeKey(call.scope, ofInput(call, services), services)
+    const view = await makeKey(call.scope, ofInput(call, services), services, key => {
+      // It may have been deleted before there was a row that would have kept it.
+      if (key.customKeyStoreId !== undefined) customKeyStore(key.customKeyStoreId, key.region, services)
+      return enabled(key)
+    })
     const current = view.versions.get(view.key.currentVersion)
     if (current) call.used(view.key.arn, current.version, current.keyMaterialId)
     return { KeyMetadata: await keyMetadata(view, services) }
@@ -49,7 +53,7 @@ export const createKey = onAccount(api.createKey, {
  * the key store has not got what such a key needs. `finish` says what becomes of the key when its version is there.
  */
 export async function makeKey(
-  scope: Scope, asked: NewKey, services: Services, finish: (key: Key) => Key = key => ({ ...key, state: 'Enabled' }),
+  scope: Scope, asked: NewKey, services: Services, finish: (key: Key) => Key = enabled,
 ): Promise<KeyView> {
   const { keyVersions, store } = services
   const draft = await draftKey(scope, asked, services)
@@ -67,6 +71,10 @@ export async function makeKey(
   await store.keys.insert(draft, [])
   services.directory.forgetKey(draft.region, draft.keyId)
   return { key: draft, versions: new Map() }
+}
+
+function enabled(key: Key): Key {
+  return { ...key, state: 'Enabled' }
 }
 
 async function draftKey(scope: Scope, asked: NewKey, { keyStores, clock }: Services): Promise<Key> {
@@ -103,11 +111,11 @@ function ofInput({ input, scope }: Call<CreateKeyInput>, services: Services): Ne
     ...input.Policy !== undefined && { policy: input.Policy },
     tags: input.Tags ?? [],
     ...input.MultiRegion && { multiRegion: { primaryRegion: scope.region } },
-    ...input.CustomKeyStoreId !== undefined && { origin: 'AWS_CLOUDHSM', ...customKeyStore(input.CustomKeyStoreId, scope, services) },
+    ...input.CustomKeyStoreId !== undefined && { origin: 'AWS_CLOUDHSM', ...inStore(input.CustomKeyStoreId, scope, services) },
   }
 }
 
-function customKeyStore(id: string, { region }: Scope, services: Services): Pick<Key, 'keyStore'> & Partial<Key> {
+function inStore(id: string, { region }: Scope, services: Services): Pick<Key, 'keyStore'> & Partial<Key> {
   return { keyStore: connectedStore(id, region, services).keyStore, customKeyStoreId: id }
 }
 

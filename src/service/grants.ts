@@ -1,3 +1,4 @@
+import { grantOperation } from '../api/enums.js'
 import * as api from '../api/grants.js'
 import type { Input } from '../api/shape.js'
 import { KmsError } from '../domain/errors.js'
@@ -148,6 +149,7 @@ function checkMembers(input: CreateGrantInput): void {
 
 type Draft = Omit<Grant, 'grantId'>
 
+/** Operations and pairs in an order of their own: that of the caller means nothing, and what is the same must be stored the same. */
 function draftGrant(input: CreateGrantInput, { region, accountId, keyId }: Scope & { readonly keyId: string }, { clock }: Services): Draft {
   const { Name: name, GranteePrincipal: grantee, GranteeServicePrincipal: granteeServicePrincipal } = input
   const { RetiringPrincipal: retiring, RetiringServicePrincipal: retiringServicePrincipal } = input
@@ -161,34 +163,29 @@ function draftGrant(input: CreateGrantInput, { region, accountId, keyId }: Scope
     ...retiring !== undefined && { retiringPrincipal: grantPrincipal(retiring) },
     ...retiringServicePrincipal !== undefined && { retiringServicePrincipal },
     issuingAccount: grantPrincipal(accountId),
-    operations: [...new Set<GrantOperation>(input.Operations)],
+    operations: grantOperation.filter(operation => input.Operations.includes(operation)),
     ...constraints && { constraints },
   }
 }
 
 /** Constraints that constrain nothing are none. */
-function constraintsOf({ Constraints: constraints }: CreateGrantInput): GrantConstraints | undefined {
-  return constraints && Object.keys(constraints).length > 0 ? constraints : undefined
+function constraintsOf({ Constraints: constraints = {} }: CreateGrantInput): GrantConstraints | undefined {
+  const { EncryptionContextEquals: equals, EncryptionContextSubset: subset, SourceArn: source } = constraints
+  if (!equals && !subset && source === undefined) return undefined
+  return {
+    ...equals && { EncryptionContextEquals: sorted(equals) },
+    ...subset && { EncryptionContextSubset: sorted(subset) },
+    ...source !== undefined && { SourceArn: source },
+  }
+}
+
+function sorted(pairs: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(pairs).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** A grant of the same name that is the same in everything else. A name alone says nothing. */
 async function twinOf(draft: Draft, { store }: Services): Promise<Grant | undefined> {
-  if (draft.name === undefined) return undefined
-  const grants = await store.grants.named(draft.region, draft.keyId, draft.name)
-  return grants.find(grant => contentOf(grant) === contentOf(draft))
-}
-
-/** Equal for grants that allow the same to the same: neither the order of operations nor that of pairs means anything. */
-function contentOf(grant: Draft): string {
-  const { EncryptionContextEquals: equals, EncryptionContextSubset: subset, SourceArn: source } = grant.constraints ?? {}
-  return JSON.stringify([
-    grant.granteePrincipal, grant.granteeServicePrincipal, grant.retiringPrincipal, grant.retiringServicePrincipal, grant.issuingAccount,
-    [...grant.operations].sort(), sortedPairs(equals), sortedPairs(subset), source,
-  ])
-}
-
-function sortedPairs(pairs: Readonly<Record<string, string>> | undefined): readonly (readonly [string, string])[] | undefined {
-  return pairs && Object.entries(pairs).sort(([a], [b]) => (a < b ? -1 : 1))
+  return draft.name === undefined ? undefined : store.grants.twin(draft)
 }
 
 async function checkQuota({ region, keyId }: Draft, { store }: Services): Promise<void> {

@@ -80,6 +80,8 @@ class MaterialImport {
   /** KMS API Reference, ImportKeyMaterial: what was once associated with a key may come back, and nothing else may take its place. */
   #decide(stored: KeyView, id: string): Decision {
     const { key, versions } = checkState(stored, 'import')
+    // What is just being taken away still belongs to the key: nothing may be taken for its first material meanwhile.
+    if ([...versions.values()].some(({ state }) => state === 'destroying')) throw conflict(key)
     const { ImportType: asked, KeyMaterialId: expected } = this.#asked
     const isSymmetric = key.keySpec === 'SYMMETRIC_DEFAULT'
     const known = [...versions.values()].find(version => version.keyMaterialId === id && isAssociated(version))
@@ -128,7 +130,7 @@ class MaterialImport {
   async #make(id: string, number: number, way: InspectedImport['way']): Promise<KeyVersion> {
     const { keyVersions, directory, clock } = this.#services
     const { region, keyId } = this.#key
-    await keyVersions.making(this.#key)?.catch(() => {})
+    for (let running = keyVersions.making(this.#key); running; running = keyVersions.making(this.#key)) await running.catch(() => {})
     const view = await keyVersions.build(this.#key, {
       begin: async () => {
         let draft: KeyVersion | undefined

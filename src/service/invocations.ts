@@ -5,7 +5,7 @@ import type { Invocation, Invocations } from '../ports/invocations.js'
 import type { Log } from '../ports/log.js'
 
 /** How long the outcome of a call is remembered (architecture: a day). */
-export const rememberedMs = 86_400_000
+const rememberedMs = 86_400_000
 /** What clients send is a UUID; anything visible of a decent length will do. */
 const invocationId = /^[\x21-\x7e]{1,128}$/
 

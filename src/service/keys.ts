@@ -1,8 +1,9 @@
+import type { keyLastUsageTrackingOperation } from '../api/enums.js'
 import * as api from '../api/keys.js'
 import { KmsError } from '../domain/errors.js'
 import { pendingWindowDays, reprieved } from '../domain/deletion.js'
 import { keyArn } from '../domain/key-ref.js'
-import { checkState, notFound } from '../domain/key-state.js'
+import { checkState, notFound, visibleState } from '../domain/key-state.js'
 import type { Key } from '../domain/key.js'
 import { isReplica } from '../domain/multi-region.js'
 import { dayMs } from '../domain/rotation.js'
@@ -18,6 +19,26 @@ export const describeKey = onKey(api.describeKey, {
   aliases: true,
   key: input => input.KeyId,
   run: async ({ key }, services) => ({ KeyMetadata: await keyMetadata(key, services) }),
+})
+
+export const getKeyLastUsage = onKey(api.getKeyLastUsage, {
+  readOnly: true,
+  state: 'read',
+  key: input => input.KeyId,
+  async run({ key: { key } }, { lastUsage }) {
+    const last = await lastUsage.of(key)
+    return {
+      KeyId: key.keyId,
+      KeyLastUsage: last ? {
+        Operation: last.operation as (typeof keyLastUsageTrackingOperation)[number],
+        Timestamp: new Date(last.usedAt),
+        CloudTrailEventId: last.eventId,
+        KmsRequestId: last.requestId,
+      } : {},
+      TrackingStartDate: new Date(Math.max(lastUsage.since, key.createdAt)),
+      KeyCreationDate: new Date(key.createdAt),
+    }
+  },
 })
 
 export const listKeys = onAccount(api.listKeys, {
@@ -97,11 +118,13 @@ export const cancelKeyDeletion = onKey(api.cancelKeyDeletion, {
   retry: { outcome: ({ KeyId }) => KeyId ?? '', answer: async arn => ({ KeyId: arn }) },
 })
 
-function scheduled({ arn, state, deletionDate }: Key, days: number) {
+function scheduled(key: Key, days: number) {
+  const { arn, deletionDate } = key
   return {
     KeyId: arn,
     ...deletionDate !== undefined && { DeletionDate: new Date(deletionDate) },
-    KeyState: state === 'PendingReplicaDeletion' ? state : 'PendingDeletion' as const,
+    // Of a retry: whatever became of the key since.
+    KeyState: visibleState(key, true),
     PendingWindowInDays: days,
   }
 }

@@ -1,12 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import * as api from '../api/keys.js'
 import { keyLastUsageTrackingOperation } from '../api/enums.js'
 import type { Key } from '../domain/key.js'
 import type { KeyUsageRecord, KeyUsages } from '../ports/key-usages.js'
 import type { Log } from '../ports/log.js'
-import { onKey } from './operation.js'
-
-type TrackedOperation = (typeof keyLastUsageTrackingOperation)[number]
 
 /** Keys whose last usage waits in memory to be written; beyond it the one that has waited longest is forgotten. */
 const pendingKeysMax = 50_000
@@ -14,26 +10,6 @@ const pendingKeysMax = 50_000
 const batchMax = 500
 
 const tracked: ReadonlySet<string> = new Set(keyLastUsageTrackingOperation)
-
-export const getKeyLastUsage = onKey(api.getKeyLastUsage, {
-  readOnly: true,
-  state: 'read',
-  key: input => input.KeyId,
-  async run({ key: { key } }, { lastUsage }) {
-    const last = await lastUsage.of(key)
-    return {
-      KeyId: key.keyId,
-      KeyLastUsage: last ? {
-        Operation: last.operation as TrackedOperation,
-        Timestamp: new Date(last.usedAt),
-        CloudTrailEventId: last.eventId,
-        KmsRequestId: last.requestId,
-      } : {},
-      TrackingStartDate: new Date(Math.max(lastUsage.since, key.createdAt)),
-      KeyCreationDate: new Date(key.createdAt),
-    }
-  },
-})
 
 /** One call that may count as a usage, as the audit log has it. */
 export interface Usage { readonly operation: string, readonly usedAt: number, readonly eventId: string, readonly requestId: string }
@@ -65,8 +41,10 @@ export class LastUsage {
     }
   }
 
-  async of({ arn, region, keyId }: Key): Promise<KeyUsageRecord | undefined> {
-    return this.#pending.get(arn) ?? this.#usages.get(region, keyId)
+  /** What was before the key was made is of a replica that had its place, and is gone. */
+  async of({ arn, region, keyId, createdAt }: Key): Promise<KeyUsageRecord | undefined> {
+    const last = this.#pending.get(arn) ?? await this.#usages.get(region, keyId)
+    return last && last.usedAt >= createdAt ? last : undefined
   }
 
   /** Writes what was noted so far. What cannot be written is kept for the next time. */

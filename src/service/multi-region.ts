@@ -76,10 +76,11 @@ async function replicate(primary: Key, input: ReplicateKeyInput, services: Servi
   const { store, directory, keyVersions } = services
   const name = { region: input.ReplicaRegion, keyId: primary.keyId }
   const arn = keyArn({ ...primary, region: name.region }, name.keyId)
-  const regions = await store.keys.regionsOf(name.keyId)
-  if (regions.includes(name.region)) throw alreadyExists(arn)
-  if (regions.length >= relatedKeysMax) {
-    throw new KmsError('LimitExceededException', `A multi-Region key can have at most ${relatedKeysMax} related keys.`)
+  if ((await store.keys.regionsOf(name.keyId)).includes(name.region)) throw alreadyExists(arn)
+  // With those that are gone: they have sealed, too, and only a replica in the same place goes on counting where they ended.
+  const regions = new Set([...await store.keys.regionsOf(name.keyId, 'everywhere'), name.region])
+  if (regions.size > relatedKeysMax) {
+    throw new KmsError('LimitExceededException', `A multi-Region key can have at most ${relatedKeysMax} related keys, past ones included.`)
   }
   const draft: Key = {
     ...primary,

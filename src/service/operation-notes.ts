@@ -53,7 +53,7 @@ export const operationNotes: Readonly<Record<string, OperationNote>> = {
   ScheduleKeyDeletion: differs('the HSM objects are destroyed within minutes of the date'),
   CancelKeyDeletion: plain,
   GetPublicKey: note('readable public-key attributes'),
-  GetKeyLastUsage: differs('at most a minute behind'),
+  GetKeyLastUsage: differs('after a crash the last minute may be missing'),
   ReplicateKey: differs(`${sameServer}, and the replica uses the HSM objects of the primary; ${managed}`),
   UpdatePrimaryRegion: differs(`${sameServer}; ${managed}`),
 

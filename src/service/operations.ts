@@ -7,7 +7,6 @@ import { decrypt, encrypt, reEncrypt } from './encryption.js'
 import * as grants from './grants.js'
 import * as imports from './imports.js'
 import * as keys from './keys.js'
-import { getKeyLastUsage } from './last-usage.js'
 import * as multiRegion from './multi-region.js'
 import * as macs from './macs.js'
 import type { Operation } from './operation.js'
@@ -21,7 +20,7 @@ import { listResourceTags, tagResource, untagResource } from './tags.js'
 
 const implemented: readonly Operation[] = [
   createKey, keys.describeKey, keys.listKeys, keys.enableKey, keys.disableKey, keys.updateKeyDescription,
-  keys.scheduleKeyDeletion, keys.cancelKeyDeletion,
+  keys.scheduleKeyDeletion, keys.cancelKeyDeletion, keys.getKeyLastUsage,
   multiRegion.replicateKey, multiRegion.updatePrimaryRegion,
   ...Object.values(aliases),
   tagResource, untagResource, listResourceTags,
@@ -37,7 +36,6 @@ const implemented: readonly Operation[] = [
   ...Object.values(imports),
   ...Object.values(customKeyStores),
   ...Object.values(grants),
-  getKeyLastUsage,
 ]
 
 /** The operations that work, by name. What is in the API but not here is answered UnsupportedOperationException. */

@@ -87,7 +87,8 @@ async function answer(record: CallRecord, front: Front, services: Services): Pro
   if (tokens.length > 0) await services.grantTokens.read(tokens)
   const needs = operation.needs(input)
   if (needs.length === 0) authorise(identity.caller, `kms:${operation.name}`, undefined)
-  const found = await allowedKeys(needs, identity.caller, scope, services, record).catch(error => goneAtRetry(operation, error))
+  const asked = { caller: identity.caller, scope, dryRun: isDryRun(input) }
+  const found = await allowedKeys(needs, asked, services, record).catch(error => goneAtRetry(operation, error))
   const call: Call = {
     caller: identity.caller, scope, input, keys: [], recipient, requestId: record.requestId,
     used: (arn, version, keyMaterialId) => record.used(arn, version, keyMaterialId),
@@ -130,13 +131,17 @@ function goneAtRetry({ retry }: Operation, error: unknown): KmsError {
   throw error
 }
 
+/** Who asks for keys, and where. */
+interface Asked { readonly caller: Caller, readonly scope: Scope, readonly dryRun: boolean }
+
 /** Permission comes before state: who may not use a key is not told whether it is disabled. */
 async function allowedKeys(
-  needs: readonly KeyNeed[], caller: Caller, scope: Scope, services: Services, record: CallRecord,
+  needs: readonly KeyNeed[], asked: Asked, services: Services, record: CallRecord,
 ): Promise<readonly Found[]> {
+  const { caller } = asked
   const found: Found[] = []
   for (const need of needs) {
-    const view = await findKey(need, caller, scope, services)
+    const view = await findKey(need, asked, services)
     record.resource(view.key.arn)
     found.push({ need, view })
   }
@@ -152,11 +157,12 @@ function usableKeys(found: readonly Found[], services: Services): readonly Usabl
   return found.map(({ need, view }) => checkState(view, need.state, services.customKeyStores.isConnected(view.key)))
 }
 
-async function findKey(need: KeyNeed, caller: Caller, scope: Scope, services: Services): Promise<KeyView> {
+async function findKey(need: KeyNeed, asked: Asked, services: Services): Promise<KeyView> {
+  const { caller, scope } = asked
   const ref = parseKeyRef(need.ref, scope)
   if (ref.kind === 'alias' && !need.aliases) throw new KmsError('NotFoundException', `Invalid keyId '${need.ref}'`)
   if (ref.accountId !== scope.accountId) throw foreignKey(caller, need.action)
-  const keyId = ref.kind === 'key' ? ref.keyId : await aliasTarget(ref, caller, need, scope, services)
+  const keyId = ref.kind === 'key' ? ref.keyId : await aliasTarget(ref, need, asked, services)
   const view = await services.directory.key(scope.region, keyId)
   if (view && isVisible(view.key.state)) return atTime(view, services.clock.now())
   // Inside the account a missing key may be named, but only to who may call the action at all.
@@ -164,15 +170,15 @@ async function findKey(need: KeyNeed, caller: Caller, scope: Scope, services: Se
   throw need.otherwise?.() ?? notFound({ arn: keyArn(scope, keyId) })
 }
 
-/** The key of a service is made when a caller who may do so first names it. */
+/** The key of a service is made when a caller who may do so first names it, but not by a DryRun: that must leave nothing behind. */
 async function aliasTarget(
-  { name }: KeyRef & { kind: 'alias' }, caller: Caller, need: KeyNeed, scope: Scope, services: Services,
+  { name }: KeyRef & { kind: 'alias' }, need: KeyNeed, { caller, scope, dryRun }: Asked, services: Services,
 ): Promise<string> {
   const { directory } = services
   const known = isReserved(name) ? await managedKey(scope, name, services) : (await directory.alias(scope.region, name))?.targetKeyId
   if (known !== undefined) return known
   authorise(caller, need.action, aliasArn(scope, name))
-  const made = await madeManagedKey(scope, name, services)
+  const made = dryRun ? undefined : await madeManagedKey(scope, name, services)
   if (made !== undefined) return made
   throw new KmsError('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`)
 }
@@ -191,9 +197,13 @@ function foreignKey(caller: Caller, action: string): KmsError {
 }
 
 async function runOrRehearse(operation: Operation, call: Call, services: Services): Promise<unknown> {
-  if (!operation.rehearse || !(call.input as { DryRun?: boolean }).DryRun) return operation.run(call, services)
+  if (!operation.rehearse || !isDryRun(call.input)) return operation.run(call, services)
   await operation.rehearse(call, services)
   throw new KmsError('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.')
+}
+
+function isDryRun(input: unknown): boolean {
+  return (input as { readonly DryRun?: boolean }).DryRun ?? false
 }
 
 /** A token must be one that was made here. Whether its grant still exists, and applies, does not matter to who is allowed anyway. */

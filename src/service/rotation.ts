@@ -17,9 +17,10 @@ export const enableKeyRotation = onKey(api.enableKeyRotation, {
   key: input => input.KeyId,
   fits: fitsScheduledRotation,
   async run({ key, input }, services) {
-    await changeKey(key, 'schedule-rotation', services, stored => ({
-      ...stored, schedule: scheduleFrom(services.clock.now(), input.RotationPeriodInDays),
-    }))
+    await changeKey(key, 'schedule-rotation', services, stored => {
+      refuseReplica(stored)
+      return { ...stored, schedule: scheduleFrom(services.clock.now(), input.RotationPeriodInDays) }
+    })
   },
 })
 
@@ -28,7 +29,11 @@ export const disableKeyRotation = onKey(api.disableKeyRotation, {
   key: input => input.KeyId,
   fits: fitsScheduledRotation,
   async run({ key }, services) {
-    await changeKey(key, 'schedule-rotation', services, ({ schedule: _, ...rest }) => rest)
+    await changeKey(key, 'schedule-rotation', services, stored => {
+      refuseReplica(stored)
+      const { schedule: _, ...rest } = stored
+      return rest
+    })
   },
 })
 
@@ -93,8 +98,9 @@ export const listKeyRotations = onKey(api.listKeyRotations, {
   },
 })
 
-/** One more rotation on demand, if there may be one more. */
+/** One more rotation on demand, if there may be one more. The primary may have become a replica since the call was judged. */
 function counted(key: Key, { limits }: Services): Key {
+  refuseReplica(key)
   if (key.onDemandRotations >= limits.onDemandRotationsMax) {
     throw new KmsError('LimitExceededException', 'The on-demand rotations limit has been reached for the given keyId. '
       + `No more on-demand rotations can be performed for this key: ${key.arn}`)

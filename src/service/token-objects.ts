@@ -75,7 +75,9 @@ function standing(
   if (!owner) return { ...base, standing: 'stranger' }
   if (owner.kind !== 'backing-key' || !rows) return { ...base, standing: 'known' }
   if ('failure' in rows) return { ...base, standing: 'unreadable', failure: rows.failure }
-  const view = rows.views.find(({ versions }) => versions.has(owner.version))
+  const claims = rows.views.filter(({ versions }) => versions.has(owner.version))
+  // Relatives in several regions share an object: it is that of one which still needs it, as long as there is such a one.
+  const view = claims.find(({ versions }) => versions.get(owner.version)?.state === 'ready') ?? claims[0]
   const version = view?.versions.get(owner.version)
   if (!view || !version) return { ...base, standing: 'orphan' }
   const key = { region: view.key.region, keyStore: view.key.keyStore, keyState: view.key.state, versionState: version.state }

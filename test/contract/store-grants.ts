@@ -44,11 +44,19 @@ export function grantsContract(store: () => Store): void {
     expect(await store().grants.list(region, keyId(1), {}, undefined, 9)).to.deep.equal([sampleGrant(1, 1)])
   })
 
-  it('finds all grants of a key that bear a name', async () => {
-    await put(sampleGrant(1, 3, { name: 'a' }), sampleGrant(1, 1, { name: 'a' }), sampleGrant(1, 2, { name: 'A' }), sampleGrant(1, 4))
-    await put(sampleGrant(2, 5, { name: 'a' }), sampleGrant(1, 6, { name: 'a', region: 'us-east-1' }))
-    expect(await store().grants.named(region, keyId(1), 'a')).to.deep.equal([1, 3].map(id => sampleGrant(1, id, { name: 'a' })))
-    expect(await store().grants.named(region, keyId(1), 'b')).to.deep.equal([])
+  it('finds a twin: the same in everything but id and time', async () => {
+    const others: Partial<Grant>[] = [
+      { region: 'us-east-1' }, { keyId: keyId(2) }, { name: 'A' }, { granteePrincipal: 'arn:aws:iam::111122223333:root' },
+      { retiringPrincipal: 'arn:aws:iam::111122223333:root' }, { retiringServicePrincipal: 'sqs.amazonaws.com' },
+      { issuingAccount: 'arn:aws:iam::444455556666:root' }, { operations: ['Sign'] },
+      { constraints: { EncryptionContextEquals: { a: '1' } } },
+    ]
+    await put(sampleGrant(1, 20), ...others.map((other, at) => sampleGrant(1, 21 + at, { name: 'a', ...other })))
+    const asked = sampleGrant(1, 1, { name: 'a' })
+    expect(await store().grants.twin(asked)).to.equal(undefined)
+    await put(sampleGrant(1, 3, { name: 'a', createdAt: 7 }), sampleGrant(1, 4, { name: 'a' }))
+    expect(await store().grants.twin(asked)).to.deep.equal(sampleGrant(1, 3, { name: 'a', createdAt: 7 }))
+    for (const other of others) expect(await store().grants.twin({ ...asked, ...other })).to.deep.include(other)
   })
 
   it('removes one grant, and says when there is none', async () => {

@@ -49,6 +49,7 @@ export function keyQueriesContract(store: () => Store): void {
     for (const [of, state] of Object.entries(states)) await put(1, { region: of, state }, { region: of })
     await put(2, {})
     expect(await store().keys.regionsOf(keyId(1))).to.deep.equal(['ap-south-1', region, 'us-east-1'])
+    expect(await store().keys.regionsOf(keyId(1), 'everywhere')).to.deep.equal(['ap-south-1', region, 'eu-west-1', 'us-east-1'])
     expect(await store().keys.regionsOf(keyId(2))).to.deep.equal([region])
     expect(await store().keys.regionsOf(keyId(3))).to.deep.equal([])
   })

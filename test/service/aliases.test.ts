@@ -4,7 +4,7 @@ import { createKey, describeKey, scheduleKeyDeletion } from '../../src/api/keys.
 import type { Hsm } from '../../src/ports/hsm.js'
 import type { Services } from '../../src/service/services.js'
 import { refused } from '../support/refusal.js'
-import { call, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+import { call, openTestHsm, openTestStore, region, servicesOver, type TestStore } from '../support/services.js'
 
 type Asked = Parameters<typeof call<typeof createKey>>[2]
 
@@ -22,7 +22,10 @@ const kinds = {
 
 type Kind = keyof typeof kinds
 
-describe('UpdateAlias', () => {
+/** KMS developer guide, Quotas. */
+const aliasesPerKeyMax = 50
+
+describe('aliases', () => {
   let hsm: Hsm
   let opened: TestStore
   let services: Services
@@ -46,7 +49,7 @@ describe('UpdateAlias', () => {
   }
 
   for (const [from, to] of [['symmetric', 'imported symmetric'], ['HMAC', 'longer HMAC'], ['signing', 'other signing']] as const) {
-    it(`moves from a key of kind ${from} to ${to}`, async () => {
+    it(`UpdateAlias moves from a key of kind ${from} to ${to}`, async () => {
       const [, target] = await pair(from, to)
       await call(services, updateAlias, { AliasName, TargetKeyId: target })
       expect((await call(services, describeKey, { KeyId: AliasName })).KeyMetadata?.KeyId).to.equal(target)
@@ -56,14 +59,22 @@ describe('UpdateAlias', () => {
   for (const [from, to] of [
     ['symmetric', 'HMAC'], ['signing', 'agreement'], ['symmetric', 'RSA encryption'], ['HMAC', 'signing'],
   ] as const) {
-    it(`does not move from a key of kind ${from} to ${to}`, async () => {
+    it(`UpdateAlias does not move from a key of kind ${from} to ${to}`, async () => {
       const [old, target] = await pair(from, to)
       await refused(call(services, updateAlias, { AliasName, TargetKeyId: target }), 'ValidationException')
       expect((await call(services, describeKey, { KeyId: AliasName })).KeyMetadata?.KeyId).to.equal(old)
     })
   }
 
-  it('moves away from a key that is pending deletion, and to none', async () => {
+  it('are not more than a key may have, however many are made at once', async () => {
+    const key = await newKey('symmetric')
+    const make = (number: number) => call(services, createAlias, { AliasName: `alias/${number}`, TargetKeyId: key })
+    const results = await Promise.allSettled(Array.from({ length: aliasesPerKeyMax + 5 }, (_, number) => make(number)))
+    expect(results.filter(({ status }) => status === 'fulfilled')).to.have.length(aliasesPerKeyMax)
+    expect(await opened.store.aliases.count(region, key)).to.equal(aliasesPerKeyMax)
+  })
+
+  it('UpdateAlias moves away from a key that is pending deletion, and to none', async () => {
     const [old, target] = await pair('symmetric', 'symmetric')
     await call(services, scheduleKeyDeletion, { KeyId: old })
     await call(services, updateAlias, { AliasName, TargetKeyId: target })

@@ -175,6 +175,22 @@ describe('CreateKey', () => {
       await refused(call(services, createKey, asked), 'CustomKeyStoreInvalidStateException')
     })
 
+    it('is refused when the store is deleted before there is a row of the key', async () => {
+      await store(true)
+      // Where the id of the key comes from, and so before its row.
+      const other = replacing(hsm, {
+        async random(length) {
+          await opened.store.customKeyStores.remove(customStore.id)
+          await racing.customKeyStores.load()
+          return hsm.random(length)
+        },
+      })
+      const racing = servicesOver({ hsm, store: opened.store, keyStores: keyStoresOf({ default: hsm, other }) })
+      await racing.customKeyStores.load()
+      await refused(call(racing, createKey, asked), 'CustomKeyStoreNotFoundException')
+      expect(await opened.store.keys.countByKeyStore()).to.deep.equal(new Map())
+    })
+
     it('of another Region is not found', async () => {
       await store(true)
       await refused(call(services, createKey, asked, undefined, 'us-east-1'), 'CustomKeyStoreNotFoundException')

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, getCurves, sign, verify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, getCurves, randomBytes, sign, verify } from 'node:crypto'
 import { ml_kem768 as mlKem768 } from '@noble/post-quantum/ml-kem.js'
 import { expect } from 'chai'
 import {
@@ -7,7 +7,10 @@ import {
 import { decrypt } from '../../src/api/encryption.js'
 import { disableKey } from '../../src/api/keys.js'
 import { DerReader, contextTag } from '../../src/domain/der.js'
+import { newKeyId } from '../../src/domain/key-id.js'
+import { backingKey } from '../../src/domain/material.js'
 import type { Hsm } from '../../src/ports/hsm.js'
+import { publicKeyOf as publicHalfOf } from '../../src/service/key-pairs/key-pair.js'
 import type { KeyPairSpec } from '../../src/service/key-pairs/key-pairs.js'
 import type { Services } from '../../src/service/services.js'
 import { newKeyOf, openssl } from '../support/keys-by-spec.js'
@@ -43,6 +46,16 @@ describe('GenerateDataKeyPair', () => {
   after(async () => {
     await opened.close()
     await hsm.close()
+  })
+
+  it('does not take an error that the PKCS#11 library has left in OpenSSL for one of its own', async () => {
+    const material = backingKey(newKeyId(randomBytes(16)), 1, 'rsa-2048-sign')
+    await hsm.createMaterial(material)
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const known = privateKey.export({ format: 'der', type: 'pkcs8' })
+    expect(await hsm.verify(material, 'RSASSA_PKCS1_V1_5_SHA_256', randomBytes(32), randomBytes(256))).to.equal(false)
+    expect(publicHalfOf(known)).to.deep.equal(publicKey.export({ format: 'der', type: 'spki' }))
+    await hsm.destroyMaterial(material)
   })
 
   /** The pair, after the private half was found again in the ciphertext, with and without plaintext. */

@@ -145,6 +145,27 @@ describe('grants', () => {
       expect(await idsOf()).to.have.length(1)
     })
 
+    it('costs no more however many other grants have its name', async () => {
+      const cost = async () => {
+        const before = hsm.status().calls.done
+        await grant({ Name: 'a' })
+        return hsm.status().calls.done - before
+      }
+      await grant({ Name: 'a' })
+      const alone = await cost()
+      for (let other = 0; other < 20; other++) await grant({ Name: 'a', GranteePrincipal: `${bob}${other}` })
+      expect(await cost()).to.equal(alone)
+    })
+
+    it('keeps pairs of any name', async () => {
+      const pairs = JSON.parse('{ "__proto__": "1", "constructor": "2", "7": "3" }') as Record<string, string>
+      const { GrantId } = await grant({ Name: 'a', Constraints: { EncryptionContextEquals: pairs } })
+      const { Grants: [listed] = [] } = await call(services, api.listGrants, { KeyId })
+      expect(Object.entries(listed?.Constraints?.EncryptionContextEquals ?? {}).sort()).to.deep.equal(Object.entries(pairs).sort())
+      expect((await grant({ Name: 'a', Constraints: { EncryptionContextEquals: pairs } })).GrantId).to.equal(GrantId)
+      expect((await grant({ Name: 'a' })).GrantId).to.not.equal(GrantId)
+    })
+
     it('refuses the 50,001st grant of a key, but not one that is there already', async () => {
       const named = await grant({ Name: 'a' })
       const full = servicesOver({

@@ -6,6 +6,7 @@ import { describeKey } from '../../src/api/keys.js'
 import { replicateKey } from '../../src/api/multi-region.js'
 import { enableKeyRotation, getKeyRotationStatus, listKeyRotations, rotateKeyOnDemand } from '../../src/api/rotation.js'
 import type { Input } from '../../src/api/shape.js'
+import type { KmsError } from '../../src/domain/errors.js'
 import { backingKey } from '../../src/domain/material.js'
 import { expireImportedMaterial } from '../../src/jobs/expire-material.js'
 import type { Hsm } from '../../src/ports/hsm.js'
@@ -14,7 +15,7 @@ import { reconcile } from '../../src/service/reconcile.js'
 import type { Services } from '../../src/service/services.js'
 import { MovedClock } from '../support/clock.js'
 import { importInto, newExternalKey } from '../support/importing.js'
-import { Interruption } from '../support/interruption.js'
+import { Interruption, replacing } from '../support/interruption.js'
 import { refused } from '../support/refusal.js'
 import {
   administrator, call, openTestHsm, openTestStore, operationOf, region, servicesOver, storedKey, type ServicesOptions, type TestStore,
@@ -189,6 +190,27 @@ describe('several imported materials of a key', function () {
       }
     })
   }
+
+  it('are never those of a key that takes one, also where that is taken away during an import of another', async () => {
+    for (let reads = 0; ; reads++) {
+      const KeyId = await newExternalKey(services, { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' })
+      await importInto(services, KeyId, randomBytes(32))
+      let left = reads
+      const keys = replacing(opened.store.keys, {
+        async get(at, keyId) {
+          const view = await opened.store.keys.get(at, keyId)
+          const going = [...view?.versions.values() ?? []].map(version => ({ ...version, state: 'destroying' as const }))
+          if (view && left-- === 0) await opened.store.keys.update(view.key, going)
+          return view
+        },
+      })
+      const racing = servicesOver({ hsm, store: { ...opened.store, keys }, clock })
+      const code = await importInto(racing, KeyId, randomBytes(32)).then(() => 'accepted', ({ code: refusal }: KmsError) => refusal)
+      expect(['IncorrectKeyMaterialException', 'KMSInvalidStateException'], `read ${reads}`).to.include(code)
+      expect((await storedKey(opened.store, KeyId)).versions.size).to.equal(1)
+      if (left >= 0) return
+    }
+  })
 
   it('give the retry of a call the answer of the first try', async () => {
     const KeyId = await newExternalKey(services)

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { randomUUID } from 'node:crypto'
 import { createCustomKeyStore } from '../../src/api/key-stores.js'
 import { createGrant, listGrants, revokeGrant } from '../../src/api/grants.js'
-import { describeKey, disableKey, enableKey, scheduleKeyDeletion } from '../../src/api/keys.js'
+import { cancelKeyDeletion, describeKey, disableKey, enableKey, scheduleKeyDeletion } from '../../src/api/keys.js'
 import type { Contract, Input, Output } from '../../src/api/shape.js'
 import type { Caller } from '../../src/domain/caller.js'
 import { KmsError } from '../../src/domain/errors.js'
@@ -86,6 +86,15 @@ describe('the retry of a call', () => {
       eventName: 'CreateGrant', responseElements: first?.responseElements, additionalEventData: { retryOf: first?.requestID },
     })
     expect(lastEvent()?.eventID).to.not.equal(first?.eventID)
+  })
+
+  it('says what has become of the key since', async () => {
+    const KeyId = key.key.keyId
+    expect(await attempt(scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })).to.include({ KeyState: 'PendingDeletion' })
+    await call(services, cancelKeyDeletion, { KeyId })
+    const again = await attempt(scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
+    expect(again).to.include({ KeyState: 'Disabled' }).and.not.have.property('DeletionDate')
+    expect((await call(services, describeKey, { KeyId })).KeyMetadata?.KeyState).to.equal('Disabled')
   })
 
   it('is none without an id, or with one that is no id', async () => {

@@ -112,7 +112,7 @@ describe('GetKeyLastUsage', () => {
 
 describe('last usages in memory', () => {
   const use = (at: number, operation = 'Encrypt'): Usage => ({ operation, usedAt: at, eventId: `event-${at}`, requestId: `request-${at}` })
-  const keyNumber = (number: number) => ({ arn: `arn:${number}`, region, keyId: String(number) }) as UsableKey['key']
+  const keyNumber = (number: number) => ({ arn: `arn:${number}`, region, keyId: String(number), createdAt: 0 }) as UsableKey['key']
 
   /** What was written, in batches; may fail, or wait. */
   class Written implements KeyUsages {

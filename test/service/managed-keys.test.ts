@@ -98,6 +98,13 @@ describe('keys of the service', () => {
     expect(await keyCount()).to.equal(0)
   })
 
+  it('are not made by a DryRun', async () => {
+    await refused(call(services, encrypt, { KeyId: alias, Plaintext: plaintext, DryRun: true }), 'NotFoundException')
+    expect(await keyCount()).to.equal(0)
+    await seal()
+    await refused(call(services, encrypt, { KeyId: alias, Plaintext: plaintext, DryRun: true }), 'DryRunOperationException')
+  })
+
   it('are made once by callers that come at the same time', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => seal()))
     expect(new Set(answers.map(answer => answer.KeyId)).size).to.equal(1)

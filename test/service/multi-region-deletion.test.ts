@@ -1,7 +1,9 @@
 import { expect } from 'chai'
+import { createAlias, listAliases } from '../../src/api/aliases.js'
 import { decrypt, encrypt } from '../../src/api/encryption.js'
-import { cancelKeyDeletion, createKey, describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
-import { replicateKey } from '../../src/api/multi-region.js'
+import { createGrant, listGrants } from '../../src/api/grants.js'
+import { cancelKeyDeletion, createKey, describeKey, getKeyLastUsage, scheduleKeyDeletion } from '../../src/api/keys.js'
+import { replicateKey, updatePrimaryRegion } from '../../src/api/multi-region.js'
 import { rotateKeyOnDemand } from '../../src/api/rotation.js'
 import { backingKey } from '../../src/domain/material.js'
 import { dayMs } from '../../src/domain/rotation.js'
@@ -9,6 +11,7 @@ import { deleteExpiredKeys } from '../../src/jobs/due-keys.js'
 import type { Hsm } from '../../src/ports/hsm.js'
 import { reconcile } from '../../src/service/reconcile.js'
 import type { Services } from '../../src/service/services.js'
+import { tokenObjects } from '../../src/service/token-objects.js'
 import { MovedClock } from '../support/clock.js'
 import { Interruption } from '../support/interruption.js'
 import { refused } from '../support/refusal.js'
@@ -139,6 +142,36 @@ describe('deletion of multi-Region keys', () => {
     await reconcile(services, 'next', true)
     await pass(0)
     expect((await metadata(keyId))?.KeyState).to.equal('PendingDeletion')
+  })
+
+  it('leaves the objects to the key that still needs them, in lists of the token, too', async () => {
+    const KeyId = await newPair()
+    await call(services, updatePrimaryRegion, { KeyId, PrimaryRegion: elsewhere })
+    await schedule(KeyId, region)
+    await pass()
+    expect((await storedKey(opened.store, KeyId)).key.state).to.equal('Destroyed')
+    const objects = await tokenObjects(await hsm.list(), 'default', opened.store)
+    const ours = objects.filter(({ owner }) => owner?.kind === 'backing-key' && owner.keyId === KeyId)
+    expect(ours.map(({ standing, key }) => ({ standing, ...key }))).to.deep.equal([1, 2].map(() => (
+      { standing: 'known', region: elsewhere, keyStore: 'default', keyState: 'Enabled', versionState: 'ready' }
+    )))
+  })
+
+  it('leaves nothing of a replica to the next one in its place', async () => {
+    const KeyId = await newPair()
+    const principal = '111122223333'
+    await call(services, encrypt, { KeyId, Plaintext: plaintext }, undefined, elsewhere)
+    await call(services, createGrant, { KeyId, GranteePrincipal: principal, Operations: ['Decrypt'] }, undefined, elsewhere)
+    await call(services, createAlias, { AliasName: 'alias/replica', TargetKeyId: KeyId }, undefined, elsewhere)
+    await schedule(KeyId, elsewhere)
+    await pass()
+    await services.lastUsage.flush()
+    await call(services, replicateKey, { KeyId, ReplicaRegion: elsewhere })
+    expect((await call(services, getKeyLastUsage, { KeyId }, undefined, elsewhere)).KeyLastUsage).to.deep.equal({})
+    expect((await call(services, listGrants, { KeyId }, undefined, elsewhere)).Grants).to.deep.equal([])
+    expect((await call(services, listAliases, { KeyId }, undefined, elsewhere)).Aliases).to.deep.equal([])
+    await call(services, encrypt, { KeyId, Plaintext: plaintext }, undefined, elsewhere)
+    expect((await call(services, getKeyLastUsage, { KeyId }, undefined, elsewhere)).KeyLastUsage).to.include({ Operation: 'Encrypt' })
   })
 
   for (const [what, condemned] of [['a replica', [elsewhere]], ['both', [elsewhere, region]]] as const) {

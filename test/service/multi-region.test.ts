@@ -1,12 +1,13 @@
 import { expect } from 'chai'
 import { decrypt, encrypt } from '../../src/api/encryption.js'
-import { createKey, describeKey, disableKey, listKeys } from '../../src/api/keys.js'
+import { createKey, describeKey, disableKey, listKeys, scheduleKeyDeletion } from '../../src/api/keys.js'
 import { replicateKey, updatePrimaryRegion } from '../../src/api/multi-region.js'
-import { enableKeyRotation, rotateKeyOnDemand } from '../../src/api/rotation.js'
+import { disableKeyRotation, enableKeyRotation, rotateKeyOnDemand } from '../../src/api/rotation.js'
+import { checkState } from '../../src/domain/key-state.js'
 import type { KeyView } from '../../src/domain/key.js'
 import { relatedKeysMax } from '../../src/domain/multi-region.js'
 import { dayMs } from '../../src/domain/rotation.js'
-import { rotateDueKeys } from '../../src/jobs/due-keys.js'
+import { deleteExpiredKeys, rotateDueKeys } from '../../src/jobs/due-keys.js'
 import type { Hsm } from '../../src/ports/hsm.js'
 import { scheduleOf } from '../../src/service/multi-region.js'
 import { reconcile } from '../../src/service/reconcile.js'
@@ -15,7 +16,8 @@ import { MovedClock } from '../support/clock.js'
 import { Interruption } from '../support/interruption.js'
 import { refused } from '../support/refusal.js'
 import {
-  call, openTestHsm, openTestStore, region, servicesOver, storedKey, type ServicesOptions, type TestStore,
+  accountId, administrator, call, openTestHsm, openTestStore, operationOf, region, servicesOver, storedKey, type ServicesOptions,
+  type TestStore,
 } from '../support/services.js'
 
 const elsewhere = 'us-east-1'
@@ -142,6 +144,12 @@ describe('multi-Region keys', () => {
       const keyId = await newPrimary()
       for (const ReplicaRegion of many.regions.slice(0, relatedKeysMax - 1)) await replicate(keyId, { ReplicaRegion }, many)
       await refused(replicate(keyId, { ReplicaRegion: `eu-test-${relatedKeysMax}` }, many), 'LimitExceededException')
+      // One that is gone has sealed, too: only another in its own place may follow it.
+      await call(many, scheduleKeyDeletion, { KeyId: keyId }, undefined, 'eu-test-0')
+      clock.advance(30 * dayMs)
+      expect(await deleteExpiredKeys(many, 'this')).to.equal(1)
+      await refused(replicate(keyId, { ReplicaRegion: `eu-test-${relatedKeysMax}` }, many), 'LimitExceededException')
+      await replicate(keyId, { ReplicaRegion: 'eu-test-0' }, many)
     })
 
     it('is refused while the primary waits for its material', async () => {
@@ -238,6 +246,21 @@ describe('multi-Region keys', () => {
       await refused(move(keyId, elsewhere, region), 'UnsupportedOperationException')
       await move(keyId, region, elsewhere)
     })
+
+    for (const contract of [enableKeyRotation, disableKeyRotation, rotateKeyOnDemand]) {
+      it(`refuses ${contract.name} of what was the primary when the call was judged`, async () => {
+        const keyId = await newPair()
+        await call(services, enableKeyRotation, { KeyId: keyId })
+        const judged = checkState(await storedKey(opened.store, keyId), 'read')
+        await move(keyId, elsewhere, region)
+        const before = await stored(keyId)
+        await refused(operationOf(contract).run({
+          caller: administrator, scope: { region, accountId }, requestId: '', input: { KeyId: keyId }, keys: [judged], recipient: undefined,
+          used: () => {}, detail: () => {},
+        }, services), 'UnsupportedOperationException')
+        expect(await stored(keyId)).to.deep.equal(before)
+      })
+    }
 
     it('needs an enabled replica there', async () => {
       const keyId = await newPrimary()

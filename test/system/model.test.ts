@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { KMSServiceException } from '@aws-sdk/client-kms'
 import { expect } from 'chai'
+import { kmsClient } from '../support/clients.js'
 import { MovedClock } from '../support/clock.js'
 import { importMaterial } from '../support/import-material.js'
 import { printSeedOfFailures, seeded, type Seeded } from '../support/seeded.js'
@@ -67,10 +68,13 @@ describe('random sequences of operations', function sequencesOfOperations() {
 
   for (let number = 1; number <= sequences; number++) {
     it(`agree with the model, sequence ${number}`, async () => {
-      const run = new Run(on.kms, clock, seeded(`model ${number}`), () => on.server.jobs.expireMaterial.now())
+      // One that tries again: a clock that jumps while the audit log signs makes it seem overdue for a moment.
+      const kms = kmsClient(on.server)
+      const run = new Run(kms, clock, seeded(`model ${number}`), () => on.server.jobs.expireMaterial.now())
       await run.begin()
       for (let step = 0; step < stepsPerSequence; step++) await run.step()
       await run.openAll()
+      kms.destroy()
     })
   }
 })
@@ -174,11 +178,12 @@ class Run {
     const material = createHash('sha256').update(`${key.id} ${key.materials.length} ${this.#history.length}`).digest()
     const expiresAt = this.#random.oneIn(3) ? this.#clock.now() + 2 * dayMs : undefined
     const call = importMaterial(this.#kms, key.id, material, { ImportType: 'NEW_KEY_MATERIAL', ...expiry(expiresAt) })
-    const waits = key.current > 0 && key.materials.length > key.current
+    const waits = key.materials[key.current]?.present ?? false
     const expected = key.pendingDeletion || waits ? invalidState : 'ok'
     this.#expect('ImportKeyMaterial, new', await outcomeOf(call), expected)
     if (expected !== 'ok') return
-    key.materials.push({ material, present: true, expiresAt })
+    // In the place of one that waited, and has expired before its turn came.
+    key.materials.splice(key.current, 1, { material, present: true, expiresAt })
     if (key.current === 0) key.current = 1
   }
 
@@ -207,6 +212,8 @@ class Run {
     for (const key of this.#keys) {
       const expired = key.materials.filter(({ expiresAt = Infinity }) => expiresAt <= now)
       for (const one of expired) Object.assign(one, { present: false, expiresAt: undefined })
+      // What was never current leaves nothing behind: other material may come in its place.
+      key.materials.splice(key.current, key.materials.slice(key.current).filter(({ present }) => !present).length)
       // Not to be used before the job has found it, either.
       if (expired.length > 0 && !allPresent(key)) {
         this.#expect('Encrypt', await outcomeOf(this.#kms.encrypt({ KeyId: key.id, Plaintext: message })), invalidState)

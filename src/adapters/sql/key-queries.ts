@@ -61,9 +61,10 @@ export async function keysDueForExpiry(db: Kysely<Tables>, now: number, limit: n
     .execute())
 }
 
-export async function regionsOfKey(db: Kysely<Tables>, keyId: string): Promise<readonly string[]> {
+export async function regionsOfKey(db: Kysely<Tables>, keyId: string, withDestroyed: boolean): Promise<readonly string[]> {
   const rows = await db.selectFrom('keys').select('region')
-    .where('key_id', '=', keyId).where('state', '!=', 'Destroyed')
+    .where('key_id', '=', keyId)
+    .$if(!withDestroyed, query => query.where('state', '!=', 'Destroyed'))
     .orderBy('region')
     .execute()
   return rows.map(row => row.region)

@@ -98,8 +98,8 @@ export class SqlKeys implements Keys {
     return rows.map(row => row.region)
   }
 
-  regionsOf(keyId: string): Promise<readonly string[]> {
-    return regionsOfKey(this.#db, keyId)
+  regionsOf(keyId: string, everywhere?: 'everywhere'): Promise<readonly string[]> {
+    return regionsOfKey(this.#db, keyId, everywhere !== undefined)
   }
 
   dueForRotation(now: number, limit: number): Promise<readonly KeyName[]> {

@@ -1,8 +1,8 @@
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import { createPublicKey, sign, verify } from 'node:crypto'
 import { promisify } from 'node:util'
 import { derNull, derOid, derSequence, derUnsigned } from '../../domain/der.js'
 import { objectIds } from '../../domain/object-ids.js'
-import { privateKeyInfo, type KeyPair, type RandomBytes } from './key-pair.js'
+import { privateKeyInfo, privateKeyOf, type KeyPair, type RandomBytes } from './key-pair.js'
 import { makePrime, publicExponent } from './primes.js'
 
 const signOffThread = promisify(sign)
@@ -53,8 +53,7 @@ async function makePrimeNumber(bits: number, random: RandomBytes): Promise<bigin
 
 /** The public key, after the private one made a signature that it verifies: what is wrong must not leave. */
 async function tried(privateKey: Uint8Array): Promise<Uint8Array> {
-  const key = Buffer.from(privateKey.buffer, privateKey.byteOffset, privateKey.length)
-  const privateHalf = createPrivateKey({ key, format: 'der', type: 'pkcs8' })
+  const privateHalf = privateKeyOf(privateKey)
   const publicHalf = createPublicKey(privateHalf)
   const text = Buffer.from('claviger data key pair')
   const signature = await signOffThread('sha256', text, privateHalf)

@@ -30,6 +30,8 @@ const loaders: Readonly<Record<string, (store: Store, row: Row) => Promise<unkno
 /** Columns that the loader looks for itself, so that a row with another value is a row that is not there. */
 const notLoaded = ['installation.id']
 
+const constraints = { EncryptionContextEquals: { a: 'b' } }
+
 describe('a database edited behind the service', () => {
   let directory: string
   let database: BetterSqlite3.Database
@@ -105,7 +107,8 @@ describe('a database edited behind the service', () => {
     database.prepare('update grants set name = ?, grantee_principal = ?, retiring_principal = ?').run(name, principal, principal)
     await rejected(store.grants.list(region, keyId(1), { granteePrincipal: principal }, undefined, 9), IntegrityError)
     await rejected(store.grants.listRetirable(region, { principal }, undefined, 9), IntegrityError)
-    await rejected(store.grants.named(region, keyId(1), name), IntegrityError)
+    const forged = { name, granteePrincipal: principal, retiringPrincipal: principal, constraints }
+    await rejected(store.grants.twin(sampleGrant(1, 1, forged)), IntegrityError)
   })
 
   it('is noticed when a grant is moved to another key, and when its constraints are those of another', async () => {
@@ -158,7 +161,6 @@ async function fill(store: Store): Promise<void> {
   )
   await store.keys.reserveSeals(region, keyId(1), 1, 5, 100)
   await store.aliases.insert({ region, name: 'alias/a', targetKeyId: keyId(1), createdAt: 1, updatedAt: 2 })
-  const constraints = { EncryptionContextEquals: { a: 'b' } }
   await store.grants.insert(sampleGrant(1, 1, { name: 'a', retiringPrincipal: 'arn:aws:iam::111122223333:user/b', constraints }))
   await store.customKeyStores.insert(sampleCustomKeyStore(1))
   await store.invocations.put(sampleInvocation(1))
