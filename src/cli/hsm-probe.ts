@@ -47,7 +47,7 @@ function details(token: Token): readonly string[] {
     `suites: ${names(token.suites, true) || 'none: the token lacks what sealing needs'}`,
     `root objects: ${token.roots ? 'can be kept here' : 'cannot all be kept here, so the service would not start'}`,
     `limits: ${Object.entries<Limit>({ ...token.limits }).map(([name, limit]) => `${name} ${limitText(limit)}`).join(', ')}`,
-    `operations the token could carry (the service may not have them yet): ${names(token.operations, true)}`,
+    `operations the token could carry: ${names(token.operations, true)}`,
     `operations it could not: ${names(token.operations, false) || 'none'}`,
     `key specs it has the mechanisms for: ${specs(token, true) || 'none'}`,
     `key specs it has not: ${specs(token, false) || 'none'}`,

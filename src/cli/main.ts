@@ -33,8 +33,8 @@ program.command('server')
 
 const hsm = program.command('hsm').description('look at an HSM')
 target(hsm.command('probe')
-  .description('what a module and its token are, which operations the token could carry (the service may not have them yet), whether its '
-    + 'profile is right, and a timed self-test (with a PIN)'))
+  .description('what a module and its token are, which operations and key specs the token could carry, whether its profile is right, and '
+    + 'a timed self-test (with a PIN)'))
   .action(hsmProbe)
 target(hsm.command('selftest').description('try and time every mechanism that the profile relies on; nothing is left in the token'))
   .action(hsmSelfTest)

@@ -1,5 +1,8 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
-import { contextTag, der, DerReader, derNull, derOctetString, derOid, derSequence, derTags, derUnsigned, encodeDer } from './der.js'
+import {
+  contextTag, der, DerError, DerReader, derNull, derOctetString, derOid, derSequence, derTags, derUnsigned, encodeDer,
+} from './der.js'
+import { objectIds } from './object-ids.js'
 
 /** The sizes of RSA keys that data may be enveloped for, in bits, and their smallest exponent (SP 800-56B rev. 2 section 6.2). */
 const modulusBits: readonly (number | undefined)[] = [2048, 3072, 4096]
@@ -15,17 +18,31 @@ export interface EnvelopeKey {
 /** The RSA key in a SubjectPublicKeyInfo, DER; undefined if it is not one that we envelope for. */
 export function envelopeKey(spki: Uint8Array): EnvelopeKey | undefined {
   try {
+    const bits = rsaBits(spki)
     const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
     const { modulusLength, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
-    if (key.asymmetricKeyType !== 'rsa' || !modulusBits.includes(modulusLength) || publicExponent < exponentMin) return undefined
+    if (!modulusBits.includes(modulusLength) || publicExponent < exponentMin) return undefined
     // OpenSSL passes over bytes behind the end, and takes other encodings than DER.
     if (!key.export({ format: 'der', type: 'spki' }).equals(spki)) return undefined
-    const reader = DerReader.only(spki, derTags.sequence)
-    reader.enter()
-    return { key, identifier: createHash('sha1').update(reader.bitString()).digest() }
+    return { key, identifier: createHash('sha1').update(bits).digest() }
   } catch {
     return undefined
   }
+}
+
+/**
+ * The bits of a SubjectPublicKeyInfo of RSA; throws for any other. Before OpenSSL is given it: to it the point at infinity of an elliptic
+ * curve is a key, and Node 20 aborts the process when it is asked about that.
+ */
+function rsaBits(spki: Uint8Array): Uint8Array {
+  const reader = DerReader.only(spki)
+  const algorithm = reader.enter()
+  if (algorithm.oid() !== objectIds.rsaEncryption) throw new DerError('the key is not one of RSA')
+  algorithm.null()
+  algorithm.end()
+  const bits = reader.bitString()
+  reader.end()
+  return bits
 }
 
 export interface Envelope {

@@ -1,5 +1,6 @@
 import type { KMS } from '@aws-sdk/client-kms'
 import { kmsClient } from './clients.js'
+import { pairStockOf, pairWork, WrongByte, type PairStock } from './fault-load-pairs.js'
 import type { ServerAddress } from './server.js'
 
 /** Answers that tell a client to try again; an SDK does so by itself for all of them. LimitExceeded is what a full token says. */
@@ -17,7 +18,11 @@ export interface LoadTally {
 }
 
 /** Keys and ciphertexts that exist before the faults begin, with what they must open to. */
-export interface Stock { readonly keyId: string, readonly sealed: readonly { readonly blob: Uint8Array, readonly plaintext: Buffer }[] }
+export interface Stock {
+  readonly keyId: string
+  readonly sealed: readonly { readonly blob: Uint8Array, readonly plaintext: Buffer }[]
+  readonly pairs: PairStock
+}
 
 export async function stockOf(kms: KMS): Promise<Stock> {
   const { KeyMetadata } = await kms.createKey({ Description: 'stock' })
@@ -28,7 +33,7 @@ export async function stockOf(kms: KMS): Promise<Stock> {
     sealed.push({ blob: CiphertextBlob as Uint8Array, plaintext: Buffer.from(Plaintext as Uint8Array) })
     if (number % 2 === 1) await kms.rotateKeyOnDemand({ KeyId: keyId })
   }
-  return { keyId, sealed }
+  return { keyId, sealed, pairs: await pairStockOf(kms) }
 }
 
 /** Clients that use the service all the time, and look hard at every answer. */
@@ -64,8 +69,11 @@ export class FaultLoad {
   }
 
   async #loop(kms: KMS, number: number): Promise<void> {
-    const { keyId, sealed } = this.#stock
+    const { keyId, sealed, pairs } = this.#stock
+    const work = pairWork(pairs)
     for (let turn = number; !this.#stopped; turn++) {
+      const { name, creates, run } = work[turn % work.length] as (typeof work)[number]
+      await this.#call(name, creates, () => run(kms))
       if (turn % creationsEvery === 0) {
         await this.#call('CreateKey', true, () => kms.createKey({ Description: 'load' }))
       } else if (turn % 3 === 0) {
@@ -98,7 +106,7 @@ export class FaultLoad {
     } catch (error) {
       const code = error instanceof Error ? error.name : String(error)
       const allowed = retryable.has(code) || (creates && creationOnly.has(code))
-        || (this.#saysInvalid() && code === 'InvalidCiphertextException')
+        || (this.#saysInvalid() && (code === 'InvalidCiphertextException' || code === 'KMSInvalidSignatureException'))
       if (allowed) tally.retryable += 1
       else tally.wrong.push(`${name}: ${code} ${error instanceof Error ? error.message : ''}`)
       // A client that is told to come back does so a little later.
@@ -106,10 +114,6 @@ export class FaultLoad {
     }
     tally.slowestMs = Math.max(tally.slowestMs, performance.now() - started)
   }
-}
-
-class WrongByte extends Error {
-  override readonly name = 'WrongByte'
 }
 
 function newTally(): LoadTally {

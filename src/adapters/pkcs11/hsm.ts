@@ -14,6 +14,9 @@ import { acquireToken } from './token/token.js'
 
 export type { Pkcs11Config } from './config.js'
 
+/** One RSA key pair after the other is waited for longer than anything else. */
+const makingWaitMs = 10_000
+
 /**
  * Opens the token of a configuration and answers a key store: in this process, or in processes of its own, as configuration and profile
  * say. Several may be open on one token; closing one leaves the others logged in. Throws HsmError.
@@ -44,6 +47,7 @@ function openInline(config: Pkcs11Config, log: Log): Hsm {
     return new InlineHsm({
       driver, token, kinds: offeredKinds(connection), durableDirectory: config.durableDirectory,
       errands: new Errands(() => openErrands(config, log)),
+      makings: new Errands(() => openErrands({ ...config, lanes: { queueWaitMs: makingWaitMs, ...config.lanes } }, log)),
     })
   } catch (error) {
     token.release()

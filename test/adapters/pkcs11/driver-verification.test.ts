@@ -52,6 +52,10 @@ describe('a device that answers wrongly (imitation)', () => {
     await refused(during({ on: 'C_Sign', action: 'flip' }, () => hsm.sign(audit, 'ECDSA_SHA_256', Buffer.alloc(32, 1))), 'lost')
   })
 
+  it('never gives a public key out that has a wrong bit', async () => {
+    await refused(during({ on: 'C_GetAttributeValue', action: 'flip', bit: 200, total: 1 }, () => hsm.publicKey(audit)), 'lost')
+  })
+
   it('never gives a signature of any kind out that does not verify', async () => {
     for (const [kind, algorithm] of [['ecdsa-p384', 'ECDSA_SHA_384'], ['ed25519', 'ED25519_SHA_512']] as const) {
       await withPair(kind, pair => refused(

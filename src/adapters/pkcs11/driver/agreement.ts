@@ -1,14 +1,14 @@
 import { timingSafeEqual } from 'node:crypto'
-import pkcs11, { type Handle, type Template } from 'pkcs11js'
+import type { Handle } from 'pkcs11js'
 import type { Material } from '../../../domain/material.js'
 import { HsmError, type Encapsulation } from '../../../ports/hsm.js'
 import type { Connection } from './connection.js'
 import type { Doubt } from './doubt.js'
 import { canEncapsulate, type EncapsulatingLibrary } from './encapsulation.js'
-import { failureText } from './errors.js'
 import { curveOf, latticeBytes, newer } from './numbers.js'
 import { exactly, view } from './operations.js'
 import { requireLength, wrongKind } from './requirements.js'
+import { ecdh, readSecret } from './session-objects.js'
 
 const uncompressed = 0x04
 const sharedSecretBytes = 32
@@ -29,9 +29,7 @@ export class Agreement {
     const { fieldBytes } = curveOf(material.kind)
     requireLength('a public point', peerPoint, 1 + 2 * fieldBytes)
     if (peerPoint[0] !== uncompressed) throw new HsmError('configuration', 'a public point must be uncompressed')
-    const parameter = { type: pkcs11.CK_PARAMS_EC_DH, kdf: pkcs11.CKD_NULL, publicData: view(peerPoint) }
-    const once = (): Buffer => this.read(fieldBytes, (lib, session, template) =>
-      lib.C_DeriveKey(session, { mechanism: pkcs11.CKM_ECDH1_DERIVE, parameter }, this.half(material, 0), template))
+    const once = (): Buffer => ecdh(this.connection, this.half(material, 0), view(peerPoint), fieldBytes)
     return this.connection.repeatable('deriving a shared secret', () => this.confirmed(material, once(), once), material)
   }
 
@@ -39,11 +37,13 @@ export class Agreement {
     const { output } = this.mlKem(material)
     return this.connection.repeatable('encapsulating', () => {
       let ciphertext: Buffer = Buffer.alloc(output)
-      const secret = this.read(sharedSecretBytes, (_lib, session, template) => {
-        const made = this.encapsulating().C_EncapsulateKey(session, mlKem, this.half(material, 1), template, ciphertext)
+      const publicKey = this.half(material, 1)
+      const secret = readSecret(this.connection, sharedSecretBytes, (_lib, session, template) => {
+        const made = this.encapsulating().C_EncapsulateKey(session, mlKem, publicKey, template, ciphertext)
         ciphertext = made.ciphertext
         return made.key
       })
+      if (ciphertext.length !== output) secret.fill(0)
       exactly(output, ciphertext)
       return { sharedSecret: this.confirmed(material, secret, () => this.decapsulated(material, ciphertext)), ciphertext }
     }, material)
@@ -58,8 +58,9 @@ export class Agreement {
   }
 
   private decapsulated(material: Material, ciphertext: Buffer): Buffer {
-    return this.read(sharedSecretBytes, (_lib, session, template) =>
-      this.encapsulating().C_DecapsulateKey(session, mlKem, this.half(material, 0), template, ciphertext))
+    const privateKey = this.half(material, 0)
+    return readSecret(this.connection, sharedSecretBytes, (_lib, session, template) =>
+      this.encapsulating().C_DecapsulateKey(session, mlKem, privateKey, template, ciphertext))
   }
 
   private mlKem(material: Material): { readonly output: number } {
@@ -94,50 +95,7 @@ export class Agreement {
     throw this.doubt.twoAnswers('one shared secret came out as two', material)
   }
 
-  /** Makes a secret key of the session, reads it and destroys it, whatever comes. The bytes are the caller's. */
-  private read(bytes: number, make: (lib: Connection['lib'], session: Handle, template: Template) => Handle): Buffer {
-    const { lib } = this.connection
-    const session = this.connection.session()
-    const key = make(lib, session, sessionSecret(bytes))
-    try {
-      const [read] = lib.C_GetAttributeValue(session, key, [{ type: pkcs11.CKA_VALUE }])
-      return padded(read?.value ?? Buffer.alloc(0), bytes)
-    } finally {
-      this.destroy(session, key)
-    }
-  }
-
-  /** What cannot be destroyed ends with its session. */
-  private destroy(session: Handle, key: Handle): void {
-    try {
-      this.connection.lib.C_DestroyObject(session, key)
-    } catch (error) {
-      this.connection.log.warn('a shared secret could not be destroyed, its session is ended', { failure: failureText(error) })
-      this.connection.endSession()
-    }
-  }
-
   private half(material: Material, at: 0 | 1): Handle {
     return this.connection.handles(material)[at] as Handle
-  }
-}
-
-function sessionSecret(bytes: number): Template {
-  return [
-    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY }, { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
-    { type: pkcs11.CKA_TOKEN, value: false }, { type: pkcs11.CKA_SENSITIVE, value: false }, { type: pkcs11.CKA_EXTRACTABLE, value: true },
-    { type: pkcs11.CKA_VALUE_LEN, value: bytes },
-  ]
-}
-
-/** Memory of its own; some tokens leave out zeros in front. What was read is overwritten. */
-function padded(value: Buffer, bytes: number): Buffer {
-  try {
-    if (value.length === 0 || value.length > bytes) exactly(bytes, value)
-    const secret = Buffer.alloc(bytes)
-    value.copy(secret, bytes - value.length)
-    return secret
-  } finally {
-    value.fill(0)
   }
 }

@@ -7,6 +7,7 @@ import { objectPlans } from './evidence.js'
 import { generate, search } from './objects.js'
 import { additionalDataBytes } from './operations.js'
 import { openSlackBytes, type FreshSeal, type Sealing } from './sealing/sealing.js'
+import { succeeds } from './verdict.js'
 
 /** Label of the key; no listing shows it. */
 export const canaryLabel = 'claviger-canary'
@@ -45,21 +46,22 @@ export class Canary {
       return
     }
     this.checkedAt = now
-    this.works = this.opens(() => this.sealed) || this.opens(() => this.seal())
+    this.works = succeeds(() => this.sealed !== undefined && this.opens(this.sealed)) || succeeds(() => this.opensAfresh())
     if (!this.works) throw error
   }
 
-  /** The key is gone after a new session or login, so a canary that does not open says nothing until a new one does not either. */
-  private opens(canary: () => Sealed | undefined): boolean {
-    try {
-      const sealed = canary()
-      if (!sealed) return false
-      const out = Buffer.alloc(sealed.ciphertext.length + openSlackBytes)
-      const opened = this.gcm.decrypt(this.connection.session(), sealed.keys, sealed, additionalData, out)
-      return opened?.length === plaintext.length && timingSafeEqual(opened, plaintext)
-    } catch {
-      return false
-    }
+  /**
+   * The key is gone after a new session or login, so a canary that does not open says nothing until a new one does not either; and a device
+   * that is busy, or has just lost a session, has said nothing yet.
+   */
+  private opensAfresh(): boolean {
+    return this.connection.repeatable('trying a ciphertext of our own', () => this.opens(this.seal()))
+  }
+
+  private opens(sealed: Sealed): boolean {
+    const out = Buffer.alloc(sealed.ciphertext.length + openSlackBytes)
+    const opened = this.gcm.decrypt(this.connection.session(), sealed.keys, sealed, additionalData, out)
+    return opened?.length === plaintext.length && timingSafeEqual(opened, plaintext)
   }
 
   private seal(): Sealed {

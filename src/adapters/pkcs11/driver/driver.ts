@@ -56,7 +56,7 @@ export class Driver {
     this.signatures = new Signatures(connection, doubt)
     this.encryption = new Encryption({ connection, doubt, verifySeals, random })
     this.agreement = new Agreement(connection, doubt)
-    this.imports = new Imports({ connection, materials: this.materials, publicKey: material => this.publicKey(material) })
+    this.imports = new Imports({ connection, materials: this.materials, driver: this })
   }
 
   seal(material: Material, plaintext: Uint8Array, additionalData: Uint8Array): Sealed {

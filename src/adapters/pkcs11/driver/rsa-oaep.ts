@@ -128,8 +128,8 @@ function requireChoice({ hash, modulusBytes }: OaepChoice): HashRow {
   throw new HsmError('configuration', 'RSA-OAEP is done with SHA-1 or SHA-256 and keys of 1,024 to 8,192 bits')
 }
 
-// Every field is set: one that is missing would be left to chance by the binding.
-function oaepMechanism({ mechanism: hashAlg, mgf }: HashRow): Mechanism {
+/** Every field is set: one that is missing would be left to chance by the binding. */
+export function oaepMechanism({ mechanism: hashAlg, mgf }: HashRow): Mechanism {
   const parameter = { type: pkcs11.CK_PARAMS_RSA_OAEP, hashAlg, mgf, source: dataSpecified }
   return { mechanism: pkcs11.CKM_RSA_PKCS_OAEP, parameter }
 }

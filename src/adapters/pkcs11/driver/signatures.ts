@@ -7,7 +7,7 @@ import type { Connection } from './connection.js'
 import type { Doubt } from './doubt.js'
 import { returnValueOf } from './errors.js'
 import { signWith, verifiesWith, view } from './operations.js'
-import { pureEdwards, signingRow, type SigningRow } from './signing.js'
+import { prefixed, pureEdwards, signingRow, type SigningRow } from './signing.js'
 import { publicKeyInfo } from './spki.js'
 import { Verdict } from './verdict.js'
 
@@ -61,11 +61,19 @@ export class Signatures {
   }
 
   publicKey(material: Material): Uint8Array {
-    return this.connection.repeatable('reading a public key', () => publicKeyInfo(material.kind, name => {
+    // Each on its own: a device that is busy now and then would let no row of them through.
+    const once = (): Uint8Array => publicKeyInfo(material.kind, name => this.connection.repeatable('reading a public key', () => {
       const wanted = [{ type: attributeType(name) }]
       const [read] = this.connection.lib.C_GetAttributeValue(this.connection.session(), this.half(material, 1), wanted)
       return read?.value ?? new Uint8Array()
-    }), material)
+    }, material))
+    return this.connection.repeatable('reading a public key', () => {
+      const info = once()
+      // Nothing vouches for it, and whoever has a wrong one encrypts what nobody can open.
+      const same = (): boolean => Buffer.compare(info, once()) === 0
+      if (!this.doubt.confirmed(same)) throw this.doubt.twoAnswers('one key had two public keys', material)
+      return info
+    }, material)
   }
 
   /** Of a client's signature: where the token's answer leaves open who is to blame, one of our own decides. */
@@ -109,8 +117,4 @@ export class Signatures {
 
 function noPrehash(): HsmError {
   return new HsmError('unsupported', 'this token does no Ed25519ph', pkcs11.CKR_MECHANISM_PARAM_INVALID)
-}
-
-function prefixed({ prefix }: SigningRow, input: Uint8Array): Buffer {
-  return prefix ? Buffer.concat([prefix, input]) : view(input)
 }

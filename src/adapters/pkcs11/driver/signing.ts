@@ -3,6 +3,7 @@ import type { SigningAlgorithm } from '../../../domain/key-spec.js'
 import type { Material, MaterialKind } from '../../../domain/material.js'
 import { HsmError } from '../../../ports/hsm.js'
 import { curveOf, hashes, latticeBytes, modulusBytesOf, newer } from './numbers.js'
+import { view } from './operations.js'
 import { requireAtMost, requireLength, wrongKind } from './requirements.js'
 
 /** One signing algorithm of the KMS API in PKCS#11. */
@@ -89,4 +90,9 @@ export function signingRow(material: Material, algorithm: SigningAlgorithm, inpu
   if (row.digestBytes === undefined) requireAtMost('a message', input.length, messageBytesMax)
   else requireLength('a digest', input, row.digestBytes)
   return row
+}
+
+/** What C_Sign and C_Verify are given. */
+export function prefixed({ prefix }: SigningRow, input: Uint8Array): Buffer {
+  return prefix ? Buffer.concat([prefix, input]) : view(input)
 }

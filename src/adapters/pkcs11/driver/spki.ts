@@ -1,5 +1,6 @@
 import { derBitString, derNull, derOctetString, derOid, derSequence, derUnsigned, encodeDer, type DerNode } from '../../../domain/der.js'
 import type { MaterialKind } from '../../../domain/material.js'
+import { objectIds } from '../../../domain/object-ids.js'
 import { HsmError } from '../../../ports/hsm.js'
 import { curveOf, ellipticCurves, latticeBytes, modulusBytesOf, type CurveRow } from './numbers.js'
 
@@ -9,25 +10,23 @@ export type ReadPublic = (name: 'modulus' | 'public_exponent' | 'ec_point' | 'va
 const uncompressed = 0x04
 const edwardsBytes = 32
 
-const rsaEncryption = derOid('1.2.840.113549.1.1.1')
-const ecPublicKey = derOid('1.2.840.10045.2.1')
-const ed25519 = derOid('1.3.101.112')
-// RFC 9881 and RFC 9935.
-const latticeOids: Readonly<Partial<Record<MaterialKind, string>>> = {
-  'ml-dsa-44': '2.16.840.1.101.3.4.3.17', 'ml-dsa-65': '2.16.840.1.101.3.4.3.18', 'ml-dsa-87': '2.16.840.1.101.3.4.3.19',
-  'ml-kem-512': '2.16.840.1.101.3.4.4.1', 'ml-kem-768': '2.16.840.1.101.3.4.4.2', 'ml-kem-1024': '2.16.840.1.101.3.4.4.3',
-}
+const rsaEncryption = derOid(objectIds.rsaEncryption)
+const ecPublicKey = derOid(objectIds.ecPublicKey)
+const ed25519 = derOid(objectIds.ed25519)
 
 /** SubjectPublicKeyInfo, DER, of a key pair. Throws kind `evidence` if what the token says cannot be a public key of this kind. */
 export function publicKeyInfo(kind: MaterialKind, read: ReadPublic): Uint8Array {
   if (kind.startsWith('rsa-')) return rsaInfo(modulusBytesOf(kind), unsigned(read('modulus')), unsigned(read('public_exponent')))
   if (kind.startsWith('ec')) return ecInfo(curveOf(kind), read('ec_point'))
   if (kind === 'ed25519') return info([ed25519], edwardsPoint(read('ec_point')))
-  const oid = latticeOids[kind]
-  if (oid === undefined) throw new HsmError('configuration', `material of kind ${kind} has no public key`)
+  if (!isLattice(kind)) throw new HsmError('configuration', `material of kind ${kind} has no public key`)
   const key = read('value')
   if (key.length !== latticeBytes[kind]?.publicKey) throw wrong(`CKA_VALUE is no public key of ${kind}`)
-  return info([derOid(oid)], key)
+  return info([derOid(objectIds[kind])], key)
+}
+
+function isLattice(kind: MaterialKind): kind is Extract<MaterialKind, `ml-${string}`> {
+  return kind.startsWith('ml-')
 }
 
 export function p256PublicKeyInfo(ecPoint: Uint8Array): Uint8Array {

@@ -25,7 +25,7 @@ export class Verdict {
   }
 }
 
-function succeeds(tries: () => boolean): boolean {
+export function succeeds(tries: () => boolean): boolean {
   try {
     return tries()
   } catch {

@@ -42,7 +42,7 @@ export interface Call {
   /** Of `random`. */
   readonly length?: number
   readonly parts: readonly Uint8Array[]
-  /** `createMaterial` and `importMaterial` only: the lane found the name free and begins. */
+  /** `createMaterial` only: the lane found the name free and begins. */
   readonly onBegun?: () => void
 }
 

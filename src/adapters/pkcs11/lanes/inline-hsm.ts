@@ -20,6 +20,8 @@ export interface InlineParts {
   readonly durableDirectory: string | undefined
   /** Does what would block the server for too long. */
   readonly errands: Errands
+  /** Makes key pairs, which takes so long that the errands would have to wait too long for it. */
+  readonly makings: Errands
 }
 
 /** The driver in the server's own process, for a token whose calls take microseconds. Only the disk and slow errands are waited for. */
@@ -30,15 +32,17 @@ export class InlineHsm implements Hsm {
   readonly #token: Token
   readonly #durable: DurableDirectory | undefined
   readonly #errands: Errands
+  readonly #makings: Errands
   readonly #figures = new Figures()
 
-  constructor({ driver, token, kinds, durableDirectory, errands }: InlineParts) {
+  constructor({ driver, token, kinds, durableDirectory, errands, makings }: InlineParts) {
     this.suite = suiteOf(token.profile)
     this.kinds = new Set(kinds)
     this.#driver = driver
     this.#token = token
     this.#durable = durableDirectory === undefined ? undefined : new DurableDirectory(durableDirectory)
     this.#errands = errands
+    this.#makings = makings
   }
 
   async seal(material: Material, plaintext: Uint8Array, additionalData: Uint8Array): Promise<Sealed> {
@@ -92,7 +96,7 @@ export class InlineHsm implements Hsm {
   }
 
   async createMaterial(material: Material): Promise<readonly Evidence[]> {
-    if (this.#row(material).slow) return this.#errands.run(hsm => hsm.createMaterial(material))
+    if (this.#row(material).slow) return this.#makings.run(hsm => hsm.createMaterial(material))
     const create = (): readonly Evidence[] => this.#figures.of(() => this.#driver.createMaterial(material))
     return this.#durable ? this.#durable.keep(create, () => this.#driver.destroyMaterial(material)) : create()
   }
@@ -133,7 +137,7 @@ export class InlineHsm implements Hsm {
       profile: this.#token.profile.name,
       suite: this.suite,
       circuit: 'closed',
-      lanes: this.#errands.lanes(),
+      lanes: [...this.#errands.lanes(), ...this.#makings.lanes()].map((status, at) => ({ ...status, lane: at + 1 })),
       queue: { length: 0, max: 0, waitMsMax: 0 },
       calls: this.#figures.calls(),
       latency: this.#figures.latency(),
@@ -146,7 +150,7 @@ export class InlineHsm implements Hsm {
 
   async close(): Promise<void> {
     this.#driver.close()
-    await this.#errands.close()
+    await Promise.all([this.#errands.close(), this.#makings.close()])
   }
 
   #row({ kind }: Material): KindRow {

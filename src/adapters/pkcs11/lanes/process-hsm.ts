@@ -129,7 +129,7 @@ export class ProcessHsm implements Hsm {
   }
 
   createMaterial(material: Material): Promise<readonly Evidence[]> {
-    return this.#create({ operation: 'createMaterial', material, parts: [] }, material)
+    return this.#make(material, () => this.#createOnce(material))
   }
 
   async inspectImport(material: Material, wrapped: WrappedMaterial): Promise<InspectedImport> {
@@ -138,8 +138,10 @@ export class ProcessHsm implements Hsm {
     return { way: value as InspectedImport['way'], fingerprint }
   }
 
-  importMaterial(material: Material, wrapped: WrappedMaterial): Promise<readonly Evidence[]> {
-    return this.#create({ operation: 'importMaterial', material, ...wrappedParts(wrapped) }, { ...material, imported: true })
+  /** When the answer is lost, what is there may not have been tried yet. It is no loss: the client has the material. */
+  importMaterial(given: Material, wrapped: WrappedMaterial): Promise<readonly Evidence[]> {
+    const material: Material = { ...given, imported: true }
+    return this.#make(material, () => this.#value({ operation: 'importMaterial', material, ...wrappedParts(wrapped) }))
   }
 
   async destroyMaterial(material: Material): Promise<number> {
@@ -174,18 +176,18 @@ export class ProcessHsm implements Hsm {
     this.#random.clear()
   }
 
-  async #create(call: Call, material: Material): Promise<readonly Evidence[]> {
-    const create = (): Promise<readonly Evidence[]> => this.#createOnce(call, material)
-    const made = await (this.#durable ? this.#durable.keep(create, () => this.destroyMaterial(material)) : create())
+  async #make(material: Material, make: () => Promise<readonly Evidence[]>): Promise<readonly Evidence[]> {
+    const made = await (this.#durable ? this.#durable.keep(make, () => this.destroyMaterial(material)) : make())
     this.#settling.made(material)
     return made
   }
 
   /** When the answer is lost the objects may exist all the same: if the name was free before, what is there now is what was made. */
-  async #createOnce(call: Call, material: Material): Promise<readonly Evidence[]> {
+  async #createOnce(material: Material): Promise<readonly Evidence[]> {
     let begun = false
     try {
-      return await this.#value<readonly Evidence[]>({ ...call, onBegun: () => { begun = true } })
+      const onBegun = (): void => { begun = true }
+      return await this.#value<readonly Evidence[]>({ operation: 'createMaterial', material, parts: [], onBegun })
     } catch (error) {
       if (!begun || !(error instanceof HsmError) || error.kind !== 'lost') throw error
       const found = await this.find(material).catch(() => undefined)

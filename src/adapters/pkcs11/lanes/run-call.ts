@@ -41,12 +41,17 @@ const runs: Readonly<Record<Operation, (call: Arguments) => Answer>> = {
   },
   decapsulate: ({ driver, material, parts: [ciphertext = none] }) => bytes(driver.decapsulate(material, ciphertext)),
   random: ({ driver, length }) => bytes(driver.random(length)),
-  createMaterial: call => made(call, () => call.driver.createMaterial(call.material)),
+  // What is there before cannot be told from what was made, if the answer is lost; `begun` says that there was nothing.
+  createMaterial: ({ driver, material, begun }) => {
+    if (driver.find(material)) throw new HsmError('exists', `there is material named ${material.name} already`)
+    begun()
+    return value(driver.createMaterial(material))
+  },
   inspectImport: call => {
     const { fingerprint, way } = call.driver.inspectImport(call.material, wrapped(call))
     return { value: way, parts: [fingerprint] }
   },
-  importMaterial: call => made(call, () => call.driver.importMaterial(call.material, wrapped(call))),
+  importMaterial: call => value(call.driver.importMaterial(call.material, wrapped(call))),
   destroyMaterial: ({ driver, material }) => value(driver.destroyMaterial(material)),
   find: ({ driver, material }) => value(driver.find(material)),
   list: ({ driver }) => value(driver.list()),
@@ -55,13 +60,6 @@ const runs: Readonly<Record<Operation, (call: Arguments) => Answer>> = {
     driver.probe()
     return bytes()
   },
-}
-
-/** What is there before cannot be told from what was made, if the answer is lost; `begun` says that there was nothing. */
-function made({ driver, material, begun }: Arguments, make: () => unknown): Answer {
-  if (driver.find(material)) throw new HsmError('exists', `there is material named ${material.name} already`)
-  begun()
-  return value(make())
 }
 
 /** Does one call of the server. Throws what the driver throws. */

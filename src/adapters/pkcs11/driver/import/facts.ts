@@ -1,19 +1,18 @@
 import type { MaterialKind } from '../../../../domain/material.js'
+import { curves, type CurveName, type CurveRow } from '../../../../domain/object-ids.js'
 import { HsmError } from '../../../../ports/hsm.js'
 
 /** What imported material of a kind must be. */
 export type ImportFacts =
   | { readonly form: 'secret', readonly bytes: { readonly min: number, readonly max: number } }
   | { readonly form: 'rsa', readonly bits: number }
-  /** `curve`: the OBJECT IDENTIFIER of the named curve. `bytes`: of its private keys. */
-  | { readonly form: 'ec', readonly curve: string, readonly bytes: number }
+  | { readonly form: 'ec', readonly curve: CurveRow }
   | { readonly form: 'ed25519' }
 
 const secret = (min: number, max: number): ImportFacts => ({ form: 'secret', bytes: { min, max } })
 const hmacBytesMax = 128
-const p256 = { form: 'ec', curve: '1.2.840.10045.3.1.7', bytes: 32 } as const
-const p384 = { form: 'ec', curve: '1.3.132.0.34', bytes: 48 } as const
-const p521 = { form: 'ec', curve: '1.3.132.0.35', bytes: 66 } as const
+const exponentBytesMax = 8
+const ec = (name: CurveName): ImportFacts => ({ form: 'ec', curve: curves[name] })
 
 // KMS developer guide, Requirements for imported key material.
 const facts = new Map<MaterialKind, ImportFacts>([
@@ -26,13 +25,13 @@ const facts = new Map<MaterialKind, ImportFacts>([
     [`rsa-${bits}-encrypt`, { form: 'rsa', bits }] as const,
     [`rsa-${bits}-sign`, { form: 'rsa', bits }] as const,
   ]),
-  ['ecdsa-p256', p256],
-  ['ecdsa-p384', p384],
-  ['ecdsa-p521', p521],
-  ['ecdsa-secp256k1', { form: 'ec', curve: '1.3.132.0.10', bytes: 32 }],
-  ['ecdh-p256', p256],
-  ['ecdh-p384', p384],
-  ['ecdh-p521', p521],
+  ['ecdsa-p256', ec('p256')],
+  ['ecdsa-p384', ec('p384')],
+  ['ecdsa-p521', ec('p521')],
+  ['ecdsa-secp256k1', ec('secp256k1')],
+  ['ecdh-p256', ec('p256')],
+  ['ecdh-p384', ec('p384')],
+  ['ecdh-p521', ec('p521')],
   ['ed25519', { form: 'ed25519' }],
 ])
 
@@ -41,6 +40,16 @@ export function importFacts(kind: MaterialKind): ImportFacts {
   const row = facts.get(kind)
   if (!row) throw new HsmError('unsupported', `material of kind ${kind} cannot be imported`)
   return row
+}
+
+/**
+ * Whether whoever verifies can: OpenSSL takes no longer exponent with a long modulus, and none of one bit or an even one is of any use.
+ */
+export function isPublicExponent(exponent: Uint8Array): boolean {
+  const isOdd = ((exponent.at(-1) ?? 0) & 1) === 1
+  // Some tokens put zeros in front.
+  const bytes = exponent.subarray(Math.max(exponent.findIndex(byte => byte !== 0), 0))
+  return isOdd && bytes.length <= exponentBytesMax && !(bytes.length === 1 && bytes[0] === 1)
 }
 
 /** Every defect of imported material; never says which, beyond what the client knows of its own key. */

@@ -7,14 +7,14 @@ import type { Materials } from '../materials.js'
 import { importFacts } from './facts.js'
 import { InHsmImport } from './in-hsm.js'
 import { InProcessImport } from './in-process.js'
-import { requireBelongTogether } from './proof.js'
+import type { Trier } from './proof.js'
 import type { ImportWay } from './way.js'
 
 export interface ImportParts {
   readonly connection: Connection
   readonly materials: Materials
-  /** The driver's: SubjectPublicKeyInfo of a key pair in the token. */
-  readonly publicKey: (material: Material) => Uint8Array
+  /** The driver, to try what was imported. */
+  readonly driver: Trier
 }
 
 /** Key material that comes from outside, by the way that the profile has for it. As ports/hsm.ts says it. */
@@ -25,7 +25,7 @@ export class Imports {
 
   constructor(parts: ImportParts) {
     this.parts = parts
-    this.inProcess = new InProcessImport(parts.connection)
+    this.inProcess = new InProcessImport(parts.connection, parts.driver)
     this.inHsm = new InHsmImport(parts.connection)
   }
 
@@ -39,16 +39,17 @@ export class Imports {
     const material: Material = { ...given, imported: true }
     let evidence: readonly Evidence[] = []
     this.parts.connection.once('importing key material', () => {
-      this.wayFor(material).making(material, wrapped, objects => { evidence = this.parts.materials.create(material, objects) })
+      this.wayFor(material).making(material, wrapped, (objects, prove) => {
+        evidence = this.parts.materials.create(material, objects)
+        this.requireProved(material, prove)
+      })
     })
-    if (importFacts(material.kind).form !== 'secret') this.tryPair(material)
     return evidence
   }
 
-  private tryPair(material: Material): void {
-    const { connection, publicKey } = this.parts
+  private requireProved(material: Material, prove: () => void): void {
     try {
-      requireBelongTogether(connection, material, publicKey(material))
+      prove()
     } catch (error) {
       this.discard(material)
       throw error
@@ -59,7 +60,8 @@ export class Imports {
     try {
       this.parts.materials.destroy(material)
     } catch (error) {
-      this.parts.connection.log.error('a refused key pair could not be destroyed', { material: material.name, failure: failureText(error) })
+      const fields = { material: material.name, failure: failureText(error) }
+      this.parts.connection.log.error('refused key material could not be destroyed', fields)
     }
   }
 

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import pkcs11, { type Handle, type Mechanism, type Template } from 'pkcs11js'
 import type { Material } from '../../../../domain/material.js'
 import { HsmError, type WrappedMaterial } from '../../../../ports/hsm.js'
@@ -6,12 +6,16 @@ import { template, type AttributeValues } from '../attributes.js'
 import type { Connection } from '../connection.js'
 import { hsmError, returnValueOf } from '../errors.js'
 import { objectPlans, type ObjectPlan } from '../evidence.js'
+import { hashes } from '../numbers.js'
 import { view } from '../operations.js'
+import { oaepMechanism } from '../rsa-oaep.js'
+import { withSessionObject } from '../session-objects.js'
 import { importFacts, wrongMaterial, type ImportFacts } from './facts.js'
 import { publicFingerprint, secretFingerprintText } from './fingerprint.js'
-import { curveKey, importTemplate, publicValues, requireSecretLength, rsaKey, spkiOf, type CurveFacts } from './templates.js'
+import { belongsTogether } from './proof.js'
+import { curveKey, importTemplate, publicBits, publicValues, requireSecretLength, rsaKey, spkiOf, type CurveFacts } from './templates.js'
 import type { ImportWay, MakeObjects } from './way.js'
-import { cannotUnwrap, kwpMechanism, oaepMechanism, wrappedParts } from './wrapping.js'
+import { cannotUnwrap, kwpMechanism, wrappedParts } from './wrapping.js'
 
 /** What looks at unwrapped material lives and ends with the call. */
 const sessionSecret: AttributeValues = {
@@ -35,7 +39,7 @@ const invalidWrapping: readonly number[] = [
 const wrongKey: readonly number[] = [
   pkcs11.CKR_KEY_SIZE_RANGE, pkcs11.CKR_TEMPLATE_INCOMPLETE, pkcs11.CKR_TEMPLATE_INCONSISTENT,
   pkcs11.CKR_ATTRIBUTE_VALUE_INVALID, pkcs11.CKR_KEY_TYPE_INCONSISTENT, pkcs11.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
-  pkcs11.CKR_DOMAIN_PARAMS_INVALID, pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED,
+  pkcs11.CKR_DOMAIN_PARAMS_INVALID, pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED, pkcs11.CKR_ARGUMENTS_BAD,
 ]
 
 /** Unwrapped by the token, straight to the object: no byte of the material is ever in this process. */
@@ -53,12 +57,17 @@ export class InHsmImport implements ImportWay {
     return publicFingerprint(spkiOf(this.publicHalf(material, wrapped, facts)))
   }
 
-  making(material: Material, wrapped: WrappedMaterial, make: (objects: MakeObjects) => void): void {
+  making(material: Material, wrapped: WrappedMaterial, make: (objects: MakeObjects, prove: () => void) => void): void {
     const facts = importFacts(material.kind)
     // Judged before anything is made of it: the token would take a shorter key, too.
     if (facts.form === 'secret') this.secretFingerprint(wrapped, facts)
     const publicKey = facts.form === 'secret' ? undefined : this.publicHalf(material, wrapped, facts)
-    make((plans, undo) => this.create(wrapped, publicKey, plans, undo))
+    make((plans, undo) => this.create(wrapped, publicKey, plans, undo), () => { if (publicKey) this.prove(material, publicKey) })
+  }
+
+  /** Of a private key that was never seen: its numbers need not belong together, and then it would sign, and nobody could verify. */
+  private prove(material: Material, publicKey: KeyObject): void {
+    if (!belongsTogether(this.connection, material, publicKey)) throw wrongMaterial('the numbers of the private key do not belong together')
   }
 
   private create(
@@ -79,13 +88,13 @@ export class InHsmImport implements ImportWay {
 
   private secretFingerprint(wrapped: WrappedMaterial, facts: ImportFacts): Uint8Array {
     const { lib } = this.connection
-    return this.looking(wrapped, template(fingerprintKey), key => {
+    return this.repeatable(wrapped, () => this.looking(wrapped, template(fingerprintKey), key => {
       const session = this.connection.session()
       const bytes = this.number(key, pkcs11.CKA_VALUE_LEN)
       requireSecretLength(facts, bytes)
       lib.C_SignInit(session, { mechanism: pkcs11.CKM_SHA256_HMAC }, key)
       return Buffer.from(lib.C_Sign(session, secretFingerprintText(bytes), Buffer.alloc(fingerprintBytes)))
-    })
+    }))
   }
 
   private publicHalf(material: Material, wrapped: WrappedMaterial, facts: Exclude<ImportFacts, { readonly form: 'secret' }>): KeyObject {
@@ -95,25 +104,32 @@ export class InHsmImport implements ImportWay {
     if (!secret || !open) throw new HsmError('configuration', `material ${material.name} is no key pair`)
     const { label: _label, id: _id, ...wanted } = secret.wanted
     const session = importTemplate({ ...secret, wanted: { ...wanted, token: false } })
-    try {
-      return this.looking(wrapped, session, key => facts.form === 'rsa' ? this.rsaHalf(key, facts.bits) : this.curveHalf(key, facts, open))
-    } catch (error) {
-      const code = error instanceof HsmError ? error.returnValue : returnValueOf(error)
-      if (!wrongKey.includes(code ?? 0)) throw error
+    const look = (key: Handle): KeyObject => facts.form === 'rsa' ? this.rsaHalf(key, facts.bits) : this.curveHalf(key, facts, open)
+    const once = (): KeyObject | undefined => this.unlessWrongKey(() => this.looking(wrapped, session, look))
+    return this.repeatable(wrapped, () => {
+      // Believed the second time: a device that fails for once may say the same.
+      const half = once() ?? once()
+      if (half) return half
       this.requireSound(wrapped)
       throw wrongMaterial('the key material is not of the right type of key')
+    })
+  }
+
+  /** undefined where the token blames the key, which costs it neither session nor login: a client can send what it likes. */
+  private unlessWrongKey<T>(look: () => T): T | undefined {
+    try {
+      return look()
+    } catch (error) {
+      if (error instanceof HsmError || !wrongKey.includes(returnValueOf(error) ?? 0)) throw error
+      return undefined
     }
   }
 
   /** Tells a bad wrapping, and a device that has failed, apart from a key of another kind. Not every token unwraps just any bytes. */
   private requireSound(wrapped: WrappedMaterial): void {
     const { lib } = this.connection
-    try {
-      this.looking(wrapped, template(fingerprintKey), () => undefined)
-    } catch (error) {
-      if (error instanceof HsmError && error.kind === 'ciphertext-invalid') throw error
-      this.connection.repeatable('probing', () => { lib.C_GenerateRandom(this.connection.session(), Buffer.alloc(livenessBytes)) })
-    }
+    this.unlessWrongKey(() => this.looking(wrapped, template(fingerprintKey), () => undefined))
+    lib.C_GenerateRandom(this.connection.session(), Buffer.alloc(livenessBytes))
   }
 
   private rsaHalf(key: Handle, bits: number): KeyObject {
@@ -127,32 +143,26 @@ export class InHsmImport implements ImportWay {
     if (!(parameters instanceof Uint8Array)) throw new HsmError('configuration', 'the kind of a curve has no parameters')
     if (!this.bytes(key, pkcs11.CKA_EC_PARAMS).equals(parameters)) throw wrongMaterial('the key material is on another curve')
     const info = this.optional(key, publicKeyInfo)
-    if (info) return createPublicKey({ key: info, format: 'der', type: 'spki' })
-    const point = this.optional(key, pkcs11.CKA_EC_POINT)
+    const point = info ? publicBits(info) : this.optional(key, pkcs11.CKA_EC_POINT)
     if (!point) throw new HsmError('unsupported', 'this token does not tell the public half of an unwrapped key')
     return curveKey(facts, point)
   }
 
   /** Unwraps to an object of the session, and destroys it when it was looked at. */
   private looking<T>(wrapped: WrappedMaterial, wanted: Template, look: (key: Handle) => T): T {
-    const once = (): T => this.withObject(this.unwrap(wrapped, wanted), look)
-    return this.connection.repeatable('looking at key material', once, wrapped.wrappingKey)
+    return withSessionObject(this.connection, this.connection.session(), this.unwrap(wrapped, wanted), look)
   }
 
-  private withObject<T>(key: Handle, look: (key: Handle) => T): T {
-    try {
-      return look(key)
-    } finally {
-      this.connection.lib.C_DestroyObject(this.connection.session(), key)
-    }
+  private repeatable<T>({ wrappingKey }: WrappedMaterial, run: () => T): T {
+    return this.connection.repeatable('looking at key material', run, wrappingKey)
   }
 
   private unwrap(wrapped: WrappedMaterial, wanted: Template): Handle {
     const { rsa, kwp, hash } = wrappedParts(wrapped)
-    const outer = this.connection.handles(wrapped.wrappingKey)[0] as Handle
-    if (!kwp) return this.unwrapped(oaepMechanism(hash), outer, rsa, wanted)
-    const inner = this.unwrapped(oaepMechanism(hash), outer, rsa, template(keyEncryptionKey))
-    return this.withObject(inner, key => this.unwrapped(kwpMechanism, key, kwp, wanted))
+    const [oaep, outer] = [oaepMechanism(hashes[hash]), this.connection.handles(wrapped.wrappingKey)[0] as Handle]
+    if (!kwp) return this.unwrapped(oaep, outer, rsa, wanted)
+    const inner = this.unwrapped(oaep, outer, rsa, template(keyEncryptionKey))
+    return withSessionObject(this.connection, this.connection.session(), inner, key => this.unwrapped(kwpMechanism, key, kwp, wanted))
   }
 
   private unwrapped(mechanism: Mechanism, key: Handle, bytes: Uint8Array, wanted: Template): Handle {

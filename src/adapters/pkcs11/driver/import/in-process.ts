@@ -9,6 +9,7 @@ import { oaepDecrypt } from '../rsa-oaep.js'
 import { importFacts } from './facts.js'
 import { publicFingerprint, secretFingerprint } from './fingerprint.js'
 import { readPrivateKey, type PrivateParts } from './pkcs8.js'
+import { belongsTogether, isSecret, type Trier } from './proof.js'
 import { importTemplate, privateValues, publicHalf, publicValues, requireSecretLength, secretValues, spkiOf } from './templates.js'
 import type { ImportWay, MakeObjects } from './way.js'
 import { cannotUnwrap, wrappedParts, type WrappedParts } from './wrapping.js'
@@ -26,9 +27,11 @@ type Opened =
 export class InProcessImport implements ImportWay {
   readonly way = 'process'
   private readonly connection: Connection
+  private readonly driver: Trier
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, driver: Trier) {
     this.connection = connection
+    this.driver = driver
   }
 
   fingerprint(material: Material, wrapped: WrappedMaterial): Uint8Array {
@@ -37,10 +40,18 @@ export class InProcessImport implements ImportWay {
     })
   }
 
-  making(material: Material, wrapped: WrappedMaterial, make: (objects: MakeObjects) => void): void {
+  making(material: Material, wrapped: WrappedMaterial, make: (objects: MakeObjects, prove: () => void) => void): void {
     this.opened(material, wrapped, opened => {
-      make((plans, undo) => this.create(opened, plans, undo))
+      make((plans, undo) => this.create(opened, plans, undo), () => { this.prove(material, opened) })
     })
+  }
+
+  /** The material is known to be right: if the object is not, the device has not kept it well. */
+  private prove(material: Material, opened: Opened): void {
+    const good = opened.form === 'secret'
+      ? isSecret(this.driver, material, opened.bytes)
+      : belongsTogether(this.connection, material, opened.publicKey)
+    if (!good) throw new HsmError('lost', `what the device keeps as ${material.name} is not what it was given`)
   }
 
   private create(opened: Opened, plans: readonly ObjectPlan[], undo: (made: readonly Handle[]) => void): readonly Handle[] {
@@ -65,7 +76,8 @@ export class InProcessImport implements ImportWay {
         requireSecretLength(facts, bytes.length)
         return work({ form: 'secret', bytes })
       }
-      return work({ form: 'pair', parts: readPrivateKey(bytes, facts), publicKey: publicHalf(bytes) })
+      const parts = readPrivateKey(bytes, facts)
+      return work({ form: 'pair', parts, publicKey: publicHalf(parts, facts) })
     } finally {
       bytes.fill(0)
     }
@@ -87,8 +99,15 @@ export class InProcessImport implements ImportWay {
     const { lib, profile: { oaep: mode, returnValues } } = this.connection
     if (mode === 'none') throw new HsmError('unsupported', 'this token does no RSA-OAEP')
     const choice = { ...oaep, mode, invalid: returnValues.ciphertextInvalid }
+    const once = (): Buffer => oaepDecrypt(lib, this.connection.session(), this.connection.handles(key)[0] as Handle, ciphertext, choice)
     return this.connection.repeatable('unwrapping key material', () => {
-      return oaepDecrypt(lib, this.connection.session(), this.connection.handles(key)[0] as Handle, ciphertext, choice)
+      try {
+        return once()
+      } catch (error) {
+        // Believed the second time: one wrong bit of the device looks the same.
+        if (error instanceof HsmError && error.kind === 'ciphertext-invalid') return once()
+        throw error
+      }
     }, key)
   }
 }

@@ -1,107 +1,121 @@
 import {
-  constants, createHash, createPublicKey, diffieHellman, generateKeyPairSync, publicEncrypt, timingSafeEqual, verify, type KeyObject,
+  constants, createDecipheriv, createHash, createHmac, diffieHellman, generateKeyPairSync, publicEncrypt, timingSafeEqual, verify,
+  type KeyObject,
 } from 'node:crypto'
 import pkcs11, { type Handle } from 'pkcs11js'
+import type { SigningAlgorithm } from '../../../../domain/key-spec.js'
 import type { Material, MaterialKind } from '../../../../domain/material.js'
 import { HsmError } from '../../../../ports/hsm.js'
-import { derNull, derOctetString, derOid, derSequence, encodeDer } from '../../../../domain/der.js'
 import type { Connection } from '../connection.js'
-import { curveOf, modulusBytesOf, newer } from '../numbers.js'
-import { view } from '../operations.js'
+import type { Driver } from '../driver.js'
+import { returnValueOf } from '../errors.js'
+import { curveOf, modulusBytesOf } from '../numbers.js'
+import { additionalDataBytes, gcmTagBytes, signWith, view } from '../operations.js'
 import { oaepDecrypt } from '../rsa-oaep.js'
-import { wrongMaterial } from './facts.js'
+import { ecdh } from '../session-objects.js'
+import { prefixed, signingRow } from '../signing.js'
 import { pointOf } from './templates.js'
 
-const proofText = Buffer.from('claviger: does this private key belong to this public key?')
+/*
+ * What was imported is used once, before anybody relies on it. The driver's own operations are not used for key pairs: they would take a
+ * wrong signature for a broken device, and try to mend it.
+ */
+
+/** Of the driver. */
+export type Trier = Pick<Driver, 'seal' | 'mac'>
+
+const proofText = Buffer.from('claviger: is this key what it was said to be?')
 const proofDigest = createHash('sha256').update(proofText).digest()
-const ed25519SignatureBytes = 64
+const livenessBytes = 16
+
+/** What a token may say when it cannot work with a private key, and also when it fails itself. */
+const leavesOpen: readonly number[] = [
+  pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED, pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_ARGUMENTS_BAD, pkcs11.CKR_DATA_INVALID,
+  pkcs11.CKR_KEY_SIZE_RANGE, pkcs11.CKR_KEY_TYPE_INCONSISTENT,
+]
 
 /** A private key object of the token, and what it must be the other half of. */
 interface Halves {
   readonly connection: Connection
-  readonly kind: MaterialKind
+  readonly material: Material
   readonly privateKey: Handle
   readonly publicKey: KeyObject
 }
 
-/**
- * Uses a key pair that was imported, once. The halves of a key that somebody else has put together need not belong together, and then
- * it would sign, and nobody could verify. Throws kind `material`. The driver's own operations are not used: they would take a wrong
- * signature for a broken device.
- */
-export function requireBelongTogether(connection: Connection, material: Material, publicKeyInfo: Uint8Array): void {
-  const publicKey = createPublicKey({ key: view(publicKeyInfo), format: 'der', type: 'spki' })
-  const good = connection.repeatable('trying an imported key', () => {
-    const privateKey = connection.handles(material)[0] as Handle
-    return belongsTogether({ connection, privateKey, publicKey, kind: material.kind })
-  }, material)
-  if (!good) throw wrongMaterial('the numbers of the private key do not belong together')
-}
-
-function belongsTogether(halves: Halves): boolean {
-  const { kind } = halves
-  if (kind.endsWith('-encrypt')) return decrypts(halves)
-  if (kind.startsWith('ecdh-')) return agrees(halves)
-  return signs(halves)
-}
-
-function signs({ connection, privateKey, publicKey, kind }: Halves): boolean {
-  if (kind.startsWith('rsa-')) {
-    const signature = sign(connection, privateKey, pkcs11.CKM_RSA_PKCS, digestInfo(proofDigest), modulusBytesOf(kind))
-    return verify('sha256', proofText, publicKey, signature)
+/** Whether a secret key object of kind `gcm` or `hmac-sha-*` is these bytes. */
+export function isSecret(driver: Trier, material: Material, key: Uint8Array): boolean {
+  const hash = /^hmac-sha-(\d+)$/.exec(material.kind)?.[1]
+  if (hash !== undefined) {
+    return timingSafeEqual(driver.mac(material, proofText), createHmac(`sha${hash}`, view(key)).update(proofText).digest())
   }
-  if (kind === 'ed25519') {
-    return verify(null, proofText, publicKey, sign(connection, privateKey, newer.CKM_EDDSA, proofText, ed25519SignatureBytes))
+  const additionalData = Buffer.alloc(additionalDataBytes)
+  const { iv, ciphertext } = driver.seal(material, proofText, additionalData)
+  const decipher = createDecipheriv('aes-256-gcm', view(key), iv, { authTagLength: gcmTagBytes })
+  decipher.setAAD(additionalData).setAuthTag(ciphertext.subarray(-gcmTagBytes))
+  try {
+    decipher.update(ciphertext.subarray(0, -gcmTagBytes))
+    decipher.final()
+    return true
+  } catch {
+    return false
   }
-  const signature = sign(connection, privateKey, pkcs11.CKM_ECDSA, proofDigest, 2 * curveOf(kind).fieldBytes)
-  return verify('sha256', proofText, { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature)
 }
 
-function sign(connection: Connection, key: Handle, mechanism: number, data: Buffer, bytes: number): Buffer {
-  const session = connection.session()
-  connection.lib.C_SignInit(session, { mechanism }, key)
-  return connection.lib.C_Sign(session, data, Buffer.alloc(bytes))
+/** Whether a private key in the token is the other half of this public one; what speaks against it is believed the second time. */
+export function belongsTogether(connection: Connection, material: Material, publicKey: KeyObject): boolean {
+  const once = (): boolean => works({ connection, material, publicKey, privateKey: connection.handles(material)[0] as Handle })
+  return connection.repeatable('trying an imported key', () => once() || once(), material)
 }
 
-function decrypts({ connection, privateKey, publicKey, kind }: Halves): boolean {
+function works(halves: Halves): boolean {
+  const { connection, material: { kind } } = halves
+  try {
+    if (kind.endsWith('-encrypt')) return decrypts(halves)
+    return kind.startsWith('ecdh-') ? agrees(halves) : signs(halves)
+  } catch (error) {
+    if (error instanceof HsmError && error.kind === 'ciphertext-invalid') return false
+    if (!leavesOpen.includes(returnValueOf(error) ?? 0)) throw error
+    // On a device that works otherwise the key is to blame, and costs it no session.
+    connection.lib.C_GenerateRandom(connection.session(), Buffer.alloc(livenessBytes))
+    return false
+  }
+}
+
+function signs({ connection, material, privateKey, publicKey }: Halves): boolean {
+  const algorithm = signingAlgorithm(material.kind)
+  const hash = algorithm === 'ED25519_SHA_512' ? null : `sha${algorithm.slice(-3)}`
+  const input = hash === null ? proofText : createHash(hash).update(proofText).digest()
+  const row = signingRow(material, algorithm, input)
+  const { lib } = connection
+  const signature = signWith(lib, connection.session(), row.mechanism, privateKey, prefixed(row, input), row.signatureBytes(material.kind))
+  return verify(hash, proofText, { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature)
+}
+
+function signingAlgorithm(kind: MaterialKind): SigningAlgorithm {
+  if (kind.startsWith('rsa-')) return 'RSASSA_PKCS1_V1_5_SHA_256'
+  if (kind === 'ed25519') return 'ED25519_SHA_512'
+  if (kind === 'ecdsa-p384') return 'ECDSA_SHA_384'
+  return kind === 'ecdsa-p521' ? 'ECDSA_SHA_512' : 'ECDSA_SHA_256'
+}
+
+function decrypts({ connection, material, privateKey, publicKey }: Halves): boolean {
   const { oaep: mode } = connection.profile
   if (mode === 'none') throw new HsmError('unsupported', 'this token does no RSA-OAEP')
   const padding = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }
   const ciphertext = publicEncrypt({ key: publicKey, ...padding }, proofDigest)
-  try {
-    const choice = { hash: 'sha1', mode, modulusBytes: modulusBytesOf(kind) } as const
-    return oaepDecrypt(connection.lib, connection.session(), privateKey, ciphertext, choice).equals(proofDigest)
-  } catch (error) {
-    if (error instanceof HsmError && error.kind === 'ciphertext-invalid') return false
-    throw error
-  }
+  const choice = { hash: 'sha1', mode, modulusBytes: modulusBytesOf(material.kind) } as const
+  return oaepDecrypt(connection.lib, connection.session(), privateKey, ciphertext, choice).equals(proofDigest)
 }
 
-function agrees({ connection, privateKey, publicKey, kind }: Halves): boolean {
+function agrees({ connection, material, privateKey, publicKey }: Halves): boolean {
   const namedCurve = publicKey.asymmetricKeyDetails?.namedCurve ?? ''
   const other = generateKeyPairSync('ec', { namedCurve })
-  const secret = diffieHellman({ privateKey: other.privateKey, publicKey })
-  return timingSafeEqual(secret, derived(connection, privateKey, pointOf(other.publicKey), curveOf(kind).fieldBytes))
-}
-
-function derived(connection: Connection, key: Handle, publicData: Buffer, bytes: number): Buffer {
-  const { lib } = connection
-  const session = connection.session()
-  const parameter = { type: pkcs11.CK_PARAMS_EC_DH, kdf: pkcs11.CKD_NULL, publicData }
-  const secret = lib.C_DeriveKey(session, { mechanism: pkcs11.CKM_ECDH1_DERIVE, parameter }, key, [
-    { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY }, { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_GENERIC_SECRET },
-    { type: pkcs11.CKA_TOKEN, value: false }, { type: pkcs11.CKA_SENSITIVE, value: false }, { type: pkcs11.CKA_EXTRACTABLE, value: true },
-    { type: pkcs11.CKA_VALUE_LEN, value: bytes },
-  ])
+  const expected = diffieHellman({ privateKey: other.privateKey, publicKey })
+  const secret = ecdh(connection, privateKey, pointOf(other.publicKey), curveOf(material.kind).fieldBytes)
   try {
-    const [read] = lib.C_GetAttributeValue(session, secret, [{ type: pkcs11.CKA_VALUE }])
-    return read?.value as Buffer
+    return timingSafeEqual(expected, secret)
   } finally {
-    lib.C_DestroyObject(session, secret)
+    expected.fill(0)
+    secret.fill(0)
   }
-}
-
-/** RFC 8017, section 9.2, of SHA-256. */
-function digestInfo(digest: Buffer): Buffer {
-  return Buffer.from(encodeDer(derSequence(derSequence(derOid('2.16.840.1.101.3.4.2.1'), derNull()), derOctetString(digest))))
 }

@@ -11,6 +11,9 @@ export interface ImportWay {
   readonly way: InspectedImport['way']
   /** As ports/hsm.ts says it. */
   fingerprint(material: Material, wrapped: WrappedMaterial): Uint8Array
-  /** Calls `make` once, with what makes the objects; nothing of the material is left when it returns. */
-  making(material: Material, wrapped: WrappedMaterial, make: (objects: MakeObjects) => void): void
+  /**
+   * Calls `make` once, with what makes the objects, and what uses them afterwards to see that they are right: it throws if they are not.
+   * Nothing of the material is left when this returns.
+   */
+  making(material: Material, wrapped: WrappedMaterial, make: (objects: MakeObjects, prove: () => void) => void): void
 }

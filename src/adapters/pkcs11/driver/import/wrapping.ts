@@ -1,4 +1,4 @@
-import pkcs11 from 'pkcs11js'
+import type { Mechanism } from 'pkcs11js'
 import type { WrappingBits } from '../../../../domain/material.js'
 import { HsmError, type WrappedMaterial } from '../../../../ports/hsm.js'
 import type { OaepHash } from '../rsa-oaep.js'
@@ -34,16 +34,5 @@ export function cannotUnwrap(): HsmError {
   return new HsmError('ciphertext-invalid', 'the key material cannot be unwrapped')
 }
 
-const dataSpecified = 1
-
-/** Every field is set: one that is missing would be left to chance by the binding. */
-export function oaepMechanism(hash: OaepHash): pkcs11.Mechanism {
-  const [hashAlg, mgf] = hash === 'sha1'
-    ? [pkcs11.CKM_SHA_1, pkcs11.CKG_MGF1_SHA1]
-    : [pkcs11.CKM_SHA256, pkcs11.CKG_MGF1_SHA256]
-  const parameter = { type: pkcs11.CK_PARAMS_RSA_OAEP, hashAlg, mgf, source: dataSpecified }
-  return { mechanism: pkcs11.CKM_RSA_PKCS_OAEP, parameter }
-}
-
 /** CKM_AES_KEY_WRAP_KWP of PKCS#11 3.0, newer than the binding's names. */
-export const kwpMechanism: pkcs11.Mechanism = { mechanism: 0x210b }
+export const kwpMechanism: Mechanism = { mechanism: 0x210b }
