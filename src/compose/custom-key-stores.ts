@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Config } from '../config.js'
 import type { Store } from '../ports/store.js'
-import { CustomKeyStoreRegistry, type Cluster } from '../service/custom-key-store-registry.js'
+import { CustomKeyStoreRegistry, type Cluster } from '../service/custom-key-stores/registry.js'
 import { InstallationError, storedInstallation } from '../service/first-start.js'
 import type { OpenedKeyStores } from './key-stores.js'
 

@@ -3,7 +3,7 @@ import type { Caller } from './caller.js'
 
 /*
  * What a grant may say, whatever the key (KMS API Reference, CreateGrant and GrantConstraints). What fits which key is in
- * service/key-fit.ts and service/grant-fit.ts.
+ * service/key-fit.ts and service/grants/fit.ts.
  */
 
 const accountId = /^[0-9]{12}$/

@@ -1,5 +1,5 @@
-import { dayOf, removeOldWrappingKeys } from '../service/import-wrapping-keys.js'
-import { expireMaterial } from '../service/import-removal.js'
+import { dayOf, removeOldWrappingKeys } from '../service/imports/wrapping-keys.js'
+import { expireMaterial } from '../service/imports/removal.js'
 import type { Services } from '../service/services.js'
 import { claimEach } from './due-keys.js'
 

@@ -1,6 +1,6 @@
 import * as api from '../api/random.js'
 import { KmsError } from '../domain/errors.js'
-import { connectedStore } from './custom-key-store-states.js'
+import { connectedStore } from './custom-key-stores/states.js'
 import { onAccount } from './operation.js'
 import { answerTo } from './recipient.js'
 

@@ -9,7 +9,7 @@ import { changeKey } from './change-key.js'
 import { fitsRotation, fitsScheduledRotation, refuseReplica } from './key-fit.js'
 import { scheduleOf } from './multi-region.js'
 import { onKey } from './operation.js'
-import { rotateImported } from './rotate-imported.js'
+import { rotateImported } from './imports/rotate.js'
 import type { Services } from './services.js'
 
 export const enableKeyRotation = onKey(api.enableKeyRotation, {

@@ -6,7 +6,7 @@ import {
 import { createKey } from '../../src/api/keys.js'
 import { OpenedKeyStores } from '../../src/compose/key-stores.js'
 import { clusterIdOf } from '../../src/domain/custom-key-store.js'
-import type { Cluster } from '../../src/service/custom-key-store-registry.js'
+import type { Cluster } from '../../src/service/custom-key-stores/registry.js'
 import { firstRoots, makeMissingRoots } from '../../src/service/roots.js'
 import type { Services } from '../../src/service/services.js'
 import { selfSigned } from '../http/self-signed.js'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { operationTables } from '../../src/service/operation-tables.js'
+import { operationTables } from '../../src/service/operations/tables.js'
 import { claviger, json } from './claviger.js'
 
 describe('claviger operations', function suiteOfProgram() {

@@ -1,7 +1,7 @@
-import { contracts } from '../api/operations.js'
-import { keySpecs, type KeySpecRow, type UsageRow } from '../domain/key-spec.js'
-import { importWays, keySpecNotes, operationNotes, type KeySpecNote, type OperationNote } from './operation-notes.js'
-import { operations } from './operations.js'
+import { contracts } from '../../api/operations.js'
+import { keySpecs, type KeySpecRow, type UsageRow } from '../../domain/key-spec.js'
+import { importWays, keySpecNotes, operationNotes, type KeySpecNote, type OperationNote } from './notes.js'
+import { operations } from '../operations.js'
 
 /** A row of the README's table of operations. */
 export interface OperationRow extends OperationNote {

@@ -1,10 +1,10 @@
-import { KmsError } from '../domain/errors.js'
-import { checkState } from '../domain/key-state.js'
-import type { Key, KeyVersion, KeyView } from '../domain/key.js'
-import { expiredVersions, keyWithout } from '../domain/imported-material.js'
-import type { KeyName } from '../ports/keys.js'
-import { serviceEvent } from './service-event.js'
-import type { Services } from './services.js'
+import { KmsError } from '../../domain/errors.js'
+import { checkState } from '../../domain/key-state.js'
+import type { Key, KeyVersion, KeyView } from '../../domain/key.js'
+import { expiredVersions, keyWithout } from '../../domain/imported-material.js'
+import type { KeyName } from '../../ports/keys.js'
+import { serviceEvent } from '../service-event.js'
+import type { Services } from '../services.js'
 
 /*
  * Taking imported material away: rows `destroying`, which nothing uses any more; objects gone; rows `absent`. What a crash leaves in

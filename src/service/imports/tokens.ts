@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto'
-import { KmsError } from '../domain/errors.js'
-import { keyIdBytes, keyIdOfBytes } from '../domain/key-id.js'
-import { rootMaterial, type WrappingBits } from '../domain/material.js'
-import type { Hsm, WrappingAlgorithm } from '../ports/hsm.js'
+import { KmsError } from '../../domain/errors.js'
+import { keyIdBytes, keyIdOfBytes } from '../../domain/key-id.js'
+import { rootMaterial, type WrappingBits } from '../../domain/material.js'
+import type { Hsm, WrappingAlgorithm } from '../../ports/hsm.js'
 
 /** What an import token says: for which key, and which wrapping key and algorithm the material comes under. */
 export interface ImportParameters {

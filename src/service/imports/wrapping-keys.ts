@@ -1,7 +1,7 @@
-import { materialOwner, wrappingKey, type Material, type WrappingBits } from '../domain/material.js'
-import { dayMs } from '../domain/rotation.js'
-import { HsmError, type Hsm } from '../ports/hsm.js'
-import type { Services } from './services.js'
+import { materialOwner, wrappingKey, type Material, type WrappingBits } from '../../domain/material.js'
+import { dayMs } from '../../domain/rotation.js'
+import { HsmError, type Hsm } from '../../ports/hsm.js'
+import type { Services } from '../services.js'
 
 /** What is wrapped for a key stays good for so long (KMS developer guide, Importing key material). */
 export const importTokenMs = dayMs

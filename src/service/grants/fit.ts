@@ -1,9 +1,9 @@
-import type { grantOperation } from '../api/enums.js'
-import { KmsError } from '../domain/errors.js'
-import type { KeyUsage } from '../domain/key-spec.js'
-import type { Key } from '../domain/key.js'
-import type { GrantConstraints } from '../ports/grants.js'
-import { isAsymmetric } from './key-fit.js'
+import type { grantOperation } from '../../api/enums.js'
+import { KmsError } from '../../domain/errors.js'
+import type { KeyUsage } from '../../domain/key-spec.js'
+import type { Key } from '../../domain/key.js'
+import type { GrantConstraints } from '../../ports/grants.js'
+import { isAsymmetric } from '../key-fit.js'
 
 export type GrantOperation = (typeof grantOperation)[number]
 

@@ -1,10 +1,10 @@
-import { KmsError } from '../domain/errors.js'
-import { atTime, pendingVersion } from '../domain/imported-material.js'
-import { checkState } from '../domain/key-state.js'
-import type { Key, KeyVersion, KeyView } from '../domain/key.js'
-import { isSynchronised } from '../domain/multi-region.js'
-import type { Change } from './directory.js'
-import type { Services } from './services.js'
+import { KmsError } from '../../domain/errors.js'
+import { atTime, pendingVersion } from '../../domain/imported-material.js'
+import { checkState } from '../../domain/key-state.js'
+import type { Key, KeyVersion, KeyView } from '../../domain/key.js'
+import { isSynchronised } from '../../domain/multi-region.js'
+import type { Change } from '../directory.js'
+import type { Services } from '../services.js'
 
 /**
  * Makes the imported material that waits for it current, in every region of the key at once. Throws KMSInvalidStateException if there is

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
-import type { Profile } from '../../src/adapters/pkcs11/profiles/profile.js'
-import { profiles } from '../../src/adapters/pkcs11/profiles/choose.js'
-import { contracts } from '../../src/api/operations.js'
-import { keySpecs } from '../../src/domain/key-spec.js'
-import type { Hsm } from '../../src/ports/hsm.js'
-import { importWays, keySpecNotes, operationNotes } from '../../src/service/operation-notes.js'
-import { keySpecRows, operationRows, operationTables, withTables } from '../../src/service/operation-tables.js'
-import { operations } from '../../src/service/operations.js'
-import { openTestHsm } from '../support/services.js'
+import type { Profile } from '../../../src/adapters/pkcs11/profiles/profile.js'
+import { profiles } from '../../../src/adapters/pkcs11/profiles/choose.js'
+import { contracts } from '../../../src/api/operations.js'
+import { keySpecs } from '../../../src/domain/key-spec.js'
+import type { Hsm } from '../../../src/ports/hsm.js'
+import { importWays, keySpecNotes, operationNotes } from '../../../src/service/operations/notes.js'
+import { keySpecRows, operationRows, operationTables, withTables } from '../../../src/service/operations/tables.js'
+import { operations } from '../../../src/service/operations.js'
+import { openTestHsm } from '../../support/services.js'
 
 describe('the notes on operations', () => {
   it('are of every operation and of nothing else', () => {

@@ -1,9 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
-import { KmsError } from '../domain/errors.js'
-import { keyIdBytes, keyIdOfBytes } from '../domain/key-id.js'
-import { rootMaterial } from '../domain/material.js'
-import type { Grant } from '../ports/grants.js'
-import type { Hsm } from '../ports/hsm.js'
+import { KmsError } from '../../domain/errors.js'
+import { keyIdBytes, keyIdOfBytes } from '../../domain/key-id.js'
+import { rootMaterial } from '../../domain/material.js'
+import type { Grant } from '../../ports/grants.js'
+import type { Hsm } from '../../ports/hsm.js'
 
 export type GrantName = Pick<Grant, 'region' | 'keyId' | 'grantId'>
 

@@ -1,10 +1,10 @@
-import type { StructureOf } from '../api/shape.js'
-import type { customKeyStoresListEntry } from '../api/structures.js'
-import { KmsError } from '../domain/errors.js'
-import type { CustomKeyStore } from '../ports/custom-key-stores.js'
-import type { HsmErrorKind } from '../ports/hsm.js'
-import type { KeyStoreConnection } from '../ports/key-stores.js'
-import type { Services } from './services.js'
+import type { StructureOf } from '../../api/shape.js'
+import type { customKeyStoresListEntry } from '../../api/structures.js'
+import { KmsError } from '../../domain/errors.js'
+import type { CustomKeyStore } from '../../ports/custom-key-stores.js'
+import type { HsmErrorKind } from '../../ports/hsm.js'
+import type { KeyStoreConnection } from '../../ports/key-stores.js'
+import type { Services } from '../services.js'
 
 type Entry = StructureOf<typeof customKeyStoresListEntry>
 type State = NonNullable<Entry['ConnectionState']>

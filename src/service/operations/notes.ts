@@ -1,4 +1,4 @@
-import type { KeySpec } from '../domain/key-spec.js'
+import type { KeySpec } from '../../domain/key-spec.js'
 
 /** What one operation of the API asks of a token, and where it differs from AWS KMS: a row of the README's table. Markdown. */
 export interface OperationNote {

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import { rootMaterial } from '../../src/domain/material.js'
-import type { Hsm } from '../../src/ports/hsm.js'
-import { grantOfToken, GrantTokens } from '../../src/service/grant-tokens.js'
-import { replacing } from '../support/interruption.js'
-import { refused } from '../support/refusal.js'
-import { openTestHsm, region } from '../support/services.js'
+import { rootMaterial } from '../../../src/domain/material.js'
+import type { Hsm } from '../../../src/ports/hsm.js'
+import { grantOfToken, GrantTokens } from '../../../src/service/grants/tokens.js'
+import { replacing } from '../../support/interruption.js'
+import { refused } from '../../support/refusal.js'
+import { openTestHsm, region } from '../../support/services.js'
 
 const grant = { region, keyId: '1234abcd-12ab-44cd-96ef-1234567890ab', grantId: '0123456789abcdef'.repeat(4) }
 

@@ -1,6 +1,6 @@
-import type { Key } from '../domain/key.js'
-import type { CustomKeyStore } from '../ports/custom-key-stores.js'
-import type { Store } from '../ports/store.js'
+import type { Key } from '../../domain/key.js'
+import type { CustomKeyStore } from '../../ports/custom-key-stores.js'
+import type { Store } from '../../ports/store.js'
 
 /** A configured key store as CreateCustomKeyStore can claim it: what a CloudHSM cluster is to AWS. */
 export interface Cluster {
