@@ -95,6 +95,9 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
       format: reader.oneOf('log.format', ['json', 'readable', 'auto']) ?? 'auto',
     },
   }
+  for (const region of Object.keys(config.regionKeyStores)) {
+    if (!config.regions.includes(region)) reader.fault(`regionKeyStores names ${region}, which regions does not have`)
+  }
   reader.finish()
   return frozen(config)
 }

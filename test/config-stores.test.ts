@@ -115,6 +115,15 @@ describe('configuration of key stores', () => {
     expect(read({ defaultKeyStore: 'default' }).defaultKeyStore).to.equal('default')
   })
 
+  it('refuses to keep the keys of a region in a store, or a region, that there is not', () => {
+    expect(faultsOf({ regionKeyStores: { 'us-east-1': 'b', 'eu-west-3': 'a' }, keyStores: { a: good } })).to.deep.equal([
+      'regionKeyStores.us-east-1 is "b", which keyStores does not have', 'regionKeyStores names eu-west-3, which regions does not have',
+    ])
+    const regionKeyStores = { 'eu-west-3': 'a', 'us-east-1': 'default' }
+    expect(read({ regions: Object.keys(regionKeyStores), regionKeyStores, keyStores: { a: good } }).regionKeyStores)
+      .to.deep.equal(regionKeyStores)
+  })
+
   describe('clusters', () => {
     const other = { ...good, tokenLabel: 'b' }
 

@@ -11,9 +11,11 @@ export async function openOtherStores(config: Config, keyStores: OpenedKeyStores
   await storedInstallation(store)
   const registry = new CustomKeyStoreRegistry(store, clustersOf(config))
   await registry.load()
-  const claimed = registry.byKeyStore(config.defaultKeyStore)
-  if (claimed) {
-    throw new InstallationError(`defaultKeyStore is "${config.defaultKeyStore}", which is that of the custom key store ${claimed.id} `
+  const ofRegions = Object.entries(config.regionKeyStores).map(([region, keyStore]) => [`regionKeyStores.${region}`, keyStore] as const)
+  for (const [setting, keyStore] of [['defaultKeyStore', config.defaultKeyStore] as const, ...ofRegions]) {
+    const claimed = registry.byKeyStore(keyStore)
+    if (!claimed) continue
+    throw new InstallationError(`${setting} is "${keyStore}", which is that of the custom key store ${claimed.id} `
       + `("${claimed.name}"): other keys cannot be made there before that is deleted`)
   }
   keyStores.openOthers(name => registry.isWanted(name))

@@ -11,6 +11,8 @@ export interface KeyStoresOptions {
   readonly roots: string
   readonly others: readonly string[]
   readonly forNewKeys: string
+  /** By region. */
+  readonly ofRegions?: Readonly<Record<string, string>>
   readonly open: (name: string, log: Log) => Promise<Hsm>
   readonly log: Log
 }
@@ -21,6 +23,7 @@ export class OpenedKeyStores implements KeyStores {
   readonly forNewKeys: string
   readonly names: readonly string[]
   readonly #others: ReadonlyMap<string, LaterHsm>
+  readonly #ofRegions: ReadonlyMap<string, string>
   readonly #log: Log
   #onOpened: ((name: string) => void) | undefined
 
@@ -30,15 +33,20 @@ export class OpenedKeyStores implements KeyStores {
     return new OpenedKeyStores(options, await open(roots, logOfStore(roots, log)))
   }
 
-  private constructor({ roots: name, others, forNewKeys, open, log }: KeyStoresOptions, roots: Hsm) {
+  private constructor({ roots: name, others, forNewKeys, ofRegions = {}, open, log }: KeyStoresOptions, roots: Hsm) {
     this.roots = roots
     this.#log = log
     this.forNewKeys = forNewKeys
+    this.#ofRegions = new Map(Object.entries(ofRegions))
     this.names = [name, ...others]
     this.#others = new Map(others.map(other => {
       const storeLog = logOfStore(other, log)
       return [other, new LaterHsm(other, () => open(other, storeLog), storeLog, () => this.#opened(other))]
     }))
+  }
+
+  ofRegion(region: string): string | undefined {
+    return this.#ofRegions.get(region)
   }
 
   get(name: string): Hsm {

@@ -11,7 +11,7 @@ import type { Log } from '../ports/log.js'
 import { InstallationError } from '../service/first-start.js'
 import { OpenedKeyStores } from './key-stores.js'
 
-export type StoresOf = Pick<Config, 'dataDir' | 'hsm' | 'keyStores' | 'defaultKeyStore'>
+export type StoresOf = Pick<Config, 'dataDir' | 'hsm' | 'keyStores' | 'defaultKeyStore' | 'regionKeyStores'>
 
 const embeddedTokenLabel = 'claviger'
 
@@ -21,6 +21,7 @@ export function openKeyStores(config: StoresOf, log: Log): Promise<OpenedKeyStor
     roots: rootsStore,
     others: Object.keys(config.keyStores),
     forNewKeys: config.defaultKeyStore,
+    ofRegions: config.regionKeyStores,
     async open(name, storeLog) {
       // Nobody but the server of this data directory writes to its embedded token.
       const alone = name === rootsStore && config.hsm.module === undefined

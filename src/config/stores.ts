@@ -21,6 +21,8 @@ export interface StoresConfig {
   readonly clusters: Readonly<Record<string, ClusterConfig>>
   /** Where CreateKey makes new keys. */
   readonly defaultKeyStore: string
+  /** By region: where its keys are made instead. */
+  readonly regionKeyStores: Readonly<Record<string, string>>
 }
 
 export interface ClusterConfig {
@@ -65,7 +67,11 @@ export function readStores(reader: Reader, reading: 'server' | 'command' = 'comm
   if (defaultKeyStore !== rootsStore && !stores.has(defaultKeyStore)) {
     reader.fault(`defaultKeyStore is "${defaultKeyStore}", which keyStores does not have`)
   }
-  return { hsm, keyStores: Object.fromEntries(stores), clusters: Object.fromEntries(clusters), defaultKeyStore }
+  const regionKeyStores = reader.map('regionKeyStores') ?? {}
+  for (const [region, name] of Object.entries(regionKeyStores)) {
+    if (name !== rootsStore && !stores.has(name)) reader.fault(`regionKeyStores.${region} is "${name}", which keyStores does not have`)
+  }
+  return { hsm, keyStores: Object.fromEntries(stores), clusters: Object.fromEntries(clusters), defaultKeyStore, regionKeyStores }
 }
 
 function readCluster(name: string, reader: Reader, reading: 'server' | 'command'): ClusterConfig {

@@ -7,8 +7,10 @@ import type { Hsm, HsmError } from './hsm.js'
 export interface KeyStores {
   /** Holds the roots. */
   readonly roots: Hsm
-  /** Name of the store that new keys are made in. */
+  /** Name of the store that new keys are made in, but for those of a region that has its own. */
   readonly forNewKeys: string
+  /** Name of the store that the keys of this region have to be in, if the configuration says so. */
+  ofRegion(region: string): string | undefined
   /** That of the roots first. */
   readonly names: readonly string[]
   /** Throws HsmError kind `lost` for a store that keys name but the configuration does not (any more). */

@@ -79,7 +79,7 @@ function enabled(key: Key): Key {
 
 async function draftKey(scope: Scope, asked: NewKey, { keyStores, clock }: Services): Promise<Key> {
   const external = asked.origin === 'EXTERNAL'
-  const keyStore = asked.keyStore ?? keyStores.forNewKeys
+  const keyStore = asked.keyStore ?? keyStores.ofRegion(scope.region) ?? keyStores.forNewKeys
   const random = await keyStores.get(keyStore).random(keyIdBytes)
   const keyId = asked.multiRegion ? newMultiRegionKeyId(random) : newKeyId(random)
   return {

@@ -137,9 +137,10 @@ function refuseTakenName(name: string, region: string, { customKeyStores }: Serv
 
 /** A token that holds keys which are in no custom key store stays theirs; so does the one that new keys are made in. */
 async function freeCluster(clusterId: string, services: Services): Promise<Cluster> {
-  const { customKeyStores, keyStores } = services
+  const { customKeyStores, keyStores, regions } = services
   const cluster = customKeyStores.cluster(clusterId)
-  if (!cluster || cluster.keyStore === keyStores.forNewKeys) throw unknownCluster(clusterId)
+  const forNewKeys = [keyStores.forNewKeys, ...regions.map(region => keyStores.ofRegion(region))]
+  if (!cluster || forNewKeys.includes(cluster.keyStore)) throw unknownCluster(clusterId)
   if (customKeyStores.byKeyStore(cluster.keyStore) || await keysIn(cluster.keyStore, services) > 0) throw inUse(clusterId)
   return cluster
 }

@@ -86,6 +86,7 @@ async function replicate(primary: Key, input: ReplicateKeyInput, services: Servi
     ...primary,
     ...name,
     arn,
+    keyStore: keyStoreOf(name.region, primary, services),
     createdAt: services.clock.now(),
     description: input.Description,
     policy: input.Policy ?? defaultPolicy(primary.accountId),
@@ -106,6 +107,14 @@ async function replicate(primary: Key, input: ReplicateKeyInput, services: Servi
   const replica = await store.keys.get(name.region, name.keyId)
   if (!replica) throw notFound({ arn })
   return replica
+}
+
+/** Material that was made in one HSM does not leave it, and cannot be in that of another region; imported material is given to each. */
+function keyStoreOf(region: string, { arn, origin, keyStore }: Key, { keyStores }: Services): string {
+  const wanted = keyStores.ofRegion(region) ?? keyStore
+  if (wanted === keyStore || origin === 'EXTERNAL') return wanted
+  throw new KmsError('UnsupportedOperationException', `${arn} cannot be replicated to ${region}: the keys of that Region are in another `
+    + 'HSM, and the key material cannot leave the one that made it. A key with imported key material (Origin EXTERNAL) can be in both.')
 }
 
 function withoutSchedule({ schedule: _, ...key }: Key): Key {

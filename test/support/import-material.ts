@@ -1,7 +1,7 @@
-import { constants, createCipheriv, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto'
 import type {
   CreateKeyCommandInput, GetParametersForImportCommandInput, ImportKeyMaterialCommandInput, ImportKeyMaterialCommandOutput, KMS,
 } from '@aws-sdk/client-kms'
+import { wrapped } from './wrapped.js'
 
 /** As a client wraps what it imports (KMS developer guide, Encrypt the key material). */
 
@@ -16,18 +16,9 @@ export interface Wrapping {
 export function wrapMaterial(
   publicKey: Uint8Array, material: Uint8Array, { algorithm = 'RSAES_OAEP_SHA_256', kwp }: Wrapping = {},
 ): Uint8Array {
-  const oaepHash = algorithm.endsWith('SHA_1') ? 'sha1' : 'sha256'
-  const wrapper = createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' })
-  const oaep = (bytes: Uint8Array) => publicEncrypt({ key: wrapper, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash }, bytes)
-  if (!algorithm.startsWith('RSA_AES')) return oaep(material)
-  const key = kwp?.key ?? randomBytes(32)
-  return Buffer.concat([oaep(key), kwp?.wrapped ?? wrapWithPadding(key, material)])
-}
-
-/** AES-KWP (RFC 5649). */
-export function wrapWithPadding(key: Uint8Array, material: Uint8Array): Buffer {
-  const cipher = createCipheriv('id-aes256-wrap-pad', key, Buffer.from('a65959a6', 'hex'))
-  return Buffer.concat([cipher.update(material), cipher.final()])
+  if (!kwp) return wrapped(publicKey, algorithm, material)
+  const oaep = algorithm.endsWith('SHA_1') ? 'RSAES_OAEP_SHA_1' : 'RSAES_OAEP_SHA_256'
+  return Buffer.concat([wrapped(publicKey, oaep, kwp.key), kwp.wrapped])
 }
 
 type ImportOptions = Wrapping & Omit<Partial<ImportKeyMaterialCommandInput>, 'KeyId' | 'ImportToken' | 'EncryptedKeyMaterial'>

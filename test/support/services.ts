@@ -84,7 +84,9 @@ export async function openTestStore(hsm: Hsm): Promise<TestStore> {
 }
 
 /** Key stores by name; the first holds the roots. */
-export function keyStoresOf(stores: Readonly<Record<string, Hsm>>, forNewKeys = 'default'): KeyStores {
+export function keyStoresOf(
+  stores: Readonly<Record<string, Hsm>>, forNewKeys = 'default', ofRegions: Readonly<Record<string, string>> = {},
+): KeyStores {
   const names = Object.keys(stores)
   function get(name: string): Hsm {
     const hsm = stores[name]
@@ -94,6 +96,7 @@ export function keyStoresOf(stores: Readonly<Record<string, Hsm>>, forNewKeys = 
   return {
     get roots() { return get(names[0] ?? '') },
     forNewKeys, names, get,
+    ofRegion: region => ofRegions[region],
     connect: () => {},
     disconnect: async () => {},
     connection: name => ({ state: name in stores ? 'connected' : 'absent' }),
