@@ -44,7 +44,7 @@ import { Pages } from './service/paging.js'
 import { performer } from './service/perform.js'
 import { Recipients } from './service/recipients.js'
 import { readiness } from './service/readiness.js'
-import { reconcile, reportKeysWithoutStore, reportOrphans } from './service/reconcile.js'
+import { reconcile, reportKeysWithoutRegion, reportKeysWithoutStore, reportOrphans } from './service/reconcile.js'
 import { acceptRollback, StoreHead } from './service/rollback.js'
 import { firstRoots, rowAuthenticator } from './service/roots.js'
 import { recordRotation } from './service/rotate-keys.js'
@@ -245,6 +245,7 @@ async function openControl(config: Config, { keyStores, capacity, log }: Service
 /** What neither token nor database can explain alone; a store that comes later is looked at when it does. */
 function reportUnknown(services: Services, keyStores: OpenedKeyStores): void {
   const { log } = services
+  reportKeysWithoutRegion(services).catch((error: unknown) => log.warn('could not look for regions that are not served', { error }))
   reportKeysWithoutStore(services).catch((error: unknown) => log.warn('could not count the keys of the key stores', { error }))
   keyStores.onOpened(keyStore => {
     reportOrphans(services, keyStore).catch((error: unknown) => {

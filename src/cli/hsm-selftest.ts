@@ -2,7 +2,10 @@ import { selfTestHsm, UnusableInput, type SelfTestReport } from '../inspect.js'
 import { target, type TargetOptions } from './hsm-target.js'
 import { exitCodes, print, table } from './output.js'
 
-/** Tries every mechanism that the profile relies on, and takes the time. Nothing is left in the token. Exit code 1 when a step failed. */
+/**
+ * Tries what symmetric keys and the roots rely on, and RSA-OAEP, and takes the time. Nothing is left in the token. Exit code 1 when a step
+ * failed.
+ */
 export async function hsmSelfTest(options: TargetOptions): Promise<void> {
   const hsm = await target(options)
   if (hsm.pin === undefined) throw new UnusableInput('a self-test needs a PIN: give --pin-file')

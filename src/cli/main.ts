@@ -36,7 +36,7 @@ target(hsm.command('probe')
   .description('what a module and its token are, which operations and key specs the token could carry, whether its profile is right, and '
     + 'a timed self-test (with a PIN)'))
   .action(hsmProbe)
-target(hsm.command('selftest').description('try and time every mechanism that the profile relies on; nothing is left in the token'))
+target(hsm.command('selftest').description('try and time what symmetric keys, roots and RSA-OAEP need; leaves nothing in the token'))
   .action(hsmSelfTest)
 hsm.command('list')
   .description('the objects in the tokens and whose they are: keys, orphans that no row knows, and strangers')

@@ -113,6 +113,7 @@ export class BackingKeys {
     try {
       await (this.#options.versions.making(key) ?? this.#rotateSpent(key))
     } catch (error) {
+      if (key.origin === 'EXTERNAL') throw newMaterialNeeded(key, error)
       const message = 'The key material has reached its limit of encryptions and could not be rotated'
       throw new KmsError('KeyUnavailableException', message, { cause: error })
     }
@@ -156,6 +157,12 @@ export function currentVersion({ key, versions }: KeyView): KeyVersion {
   const version = versions.get(key.currentVersion)
   if (version?.state !== 'ready') throw new Error(`key ${key.keyId} has no current version`)
   return version
+}
+
+/** Not to be tried again: nobody but its owner can bring what is missing. */
+function newMaterialNeeded({ arn }: Key, cause: unknown): KmsError {
+  return new KmsError('KMSInvalidStateException', `${arn} may not encrypt any more with its imported key material: import new key material `
+    + '(ImportType NEW_KEY_MATERIAL) and rotate on demand. Decryption goes on.', { cause })
 }
 
 /** A device that is gone may seem to have lost its objects: what is at fault is asked of the device, and not believed at once. */

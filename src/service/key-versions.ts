@@ -62,8 +62,9 @@ export class KeyVersions {
     const row = usageRow(keySpec, keyUsage)
     const kind = row && (row.material ?? hsm.suite)
     if (kind && hsm.kinds.has(kind)) return kind
-    const message = `KeySpec ${keySpec} with KeyUsage ${keyUsage} is not supported by the HSM of this key store.`
-    throw new KmsError('UnsupportedOperationException', message)
+    const needs = row ? `it needs ${row.mechanisms.join(', ')}` : 'PKCS#11 has no mechanism for it'
+    throw new KmsError('UnsupportedOperationException', `KeySpec ${keySpec} with KeyUsage ${keyUsage} is not supported by the HSM of this `
+      + `key store: ${needs}. claviger hsm probe shows what a token has.`)
   }
 
   /**

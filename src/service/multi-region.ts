@@ -60,7 +60,8 @@ export async function scheduleOf({ key }: KeyView, { directory }: Services): Pro
 
 function checkRegion(region: string, member: string, primary: Key, { regions }: Services): void {
   if (region === primary.region) throw new KmsError('ValidationException', `${member} must be another Region than that of the primary key.`)
-  if (!regions.includes(region)) throw new KmsError('ValidationException', `${member} ${region} is not a Region of this service.`)
+  if (!regions.includes(region)) throw new KmsError('ValidationException', `${member} ${region} is not a Region of this service. `
+      + `Its Regions are ${regions.join(', ')}: the setting regions, or CLAVIGER_REGIONS.`)
 }
 
 async function described(replica: KeyView, services: Services) {

@@ -65,6 +65,16 @@ export async function reportOrphans({ keyStores, store, log }: Services, keyStor
   return orphans
 }
 
+/** Logs the regions that have keys and are not served (any more). */
+export async function reportKeysWithoutRegion({ regions, store, log }: Services): Promise<readonly string[]> {
+  const missing: string[] = []
+  for (const region of await store.keys.regions()) {
+    if (!regions.includes(region) && (await store.keys.list(region, undefined, 1)).length > 0) missing.push(region)
+  }
+  if (missing.length > 0) log.error('keys cannot be used: the configuration does not have their regions', { regions: missing })
+  return missing
+}
+
 /** Logs how many keys cannot be used because the configuration does not have their key store any more. */
 export async function reportKeysWithoutStore({ keyStores, store, log }: Services): Promise<readonly string[]> {
   const counts = await store.keys.countByKeyStore()

@@ -1,7 +1,7 @@
 import { KmsError, type ErrorCode } from '../domain/errors.js'
 import { HsmError, type HsmErrorKind } from '../ports/hsm.js'
 
-/** What a client is told when the HSM could not do its part. The message of an HsmError is for the log only. */
+/** What a client is told when the HSM could not do its part. The message of an HsmError is for the log only, but for `material`. */
 const answers: Readonly<Record<HsmErrorKind, readonly [ErrorCode, string]>> = {
   'ciphertext-invalid': ['InvalidCiphertextException', ''],
   'busy': ['ThrottlingException', 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.'],
@@ -19,6 +19,14 @@ const answers: Readonly<Record<HsmErrorKind, readonly [ErrorCode, string]>> = {
 /** The refusal that stands for whatever was thrown; the cause is kept for the log and never shown. */
 export function refusalOf(error: unknown): KmsError {
   if (error instanceof KmsError) return error
+  if (error instanceof HsmError && error.kind === 'material') {
+    // Said only of what unwrapped well, so to the one who wrapped it: which of its rules was broken is no secret to them.
+    return new KmsError('IncorrectKeyMaterialException', sentence(error.message), { cause: error })
+  }
   if (error instanceof HsmError) return new KmsError(...answers[error.kind], { cause: error })
   return new KmsError('KMSInternalException', '', { cause: error })
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 }

@@ -153,7 +153,7 @@ describe('claviger hsm selftest', function suiteOfSelfTest() {
     'token object made, found and destroyed',
   ]
 
-  it('times every mechanism that the profile relies on', async () => {
+  it('times what symmetric keys and the roots rely on', async () => {
     interface Step { readonly name: string, readonly outcome: string, readonly microseconds: number }
     const report = await json(['hsm', 'selftest'], server.dataDir) as { token: string, profile: string, steps: readonly Step[] }
     expect([report.token, report.profile]).to.deep.equal(['claviger', 'softhsm'])

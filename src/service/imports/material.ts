@@ -89,13 +89,13 @@ class MaterialImport {
     if (!isSymmetric && asked !== undefined) throw invalid('ImportType is only for symmetric encryption keys.')
     const type = asked ?? (any ? 'EXISTING_KEY_MATERIAL' : 'NEW_KEY_MATERIAL')
     if (expected !== undefined && type === 'NEW_KEY_MATERIAL') throw invalid('KeyMaterialId is only for existing key material.')
-    if (expected !== undefined && expected !== id) throw incorrect()
+    if (expected !== undefined && expected !== id) throw incorrect('The key material is not the one with this KeyMaterialId.')
     if (type === 'EXISTING_KEY_MATERIAL') return this.#existing(known)
     return this.#additional(stored, known, id)
   }
 
   #existing(known: KeyVersion | undefined): Decision {
-    if (!known) throw incorrect()
+    if (!known) throw incorrect('The key material is not what the KMS key had before.')
     return { act: known.state === 'ready' ? 'describe' : 'restore', version: known }
   }
 
@@ -103,7 +103,7 @@ class MaterialImport {
     const { key } = stored
     const pending = pendingVersion(stored)
     // Material that was taken away before it ever became current is as good as new.
-    if (known && (known.state !== 'absent' || isPermanent(known, key))) throw incorrect()
+    if (known && (known.state !== 'absent' || isPermanent(known, key))) throw incorrect('The key material is that of the KMS key already.')
     refuseReplica(key)
     if (known) return { act: 'restore', version: known }
     if (pending?.state === 'ready') {
@@ -231,8 +231,8 @@ function isAssociated({ state }: KeyVersion): boolean {
   return state === 'ready' || state === 'absent'
 }
 
-function incorrect(): KmsError {
-  return new KmsError('IncorrectKeyMaterialException')
+function incorrect(message: string): KmsError {
+  return new KmsError('IncorrectKeyMaterialException', message)
 }
 
 function invalid(message: string): KmsError {

@@ -88,5 +88,5 @@ function parameters(signed: Buffer, regionBytes: number): ImportParameters {
 }
 
 export function invalidToken(): KmsError {
-  return new KmsError('InvalidImportTokenException')
+  return new KmsError('InvalidImportTokenException', 'The import token is damaged, or that of another KMS key.')
 }

@@ -54,7 +54,9 @@ export const operationNotes: Readonly<Record<string, OperationNote>> = {
   CancelKeyDeletion: plain,
   GetPublicKey: note('readable public-key attributes'),
   GetKeyLastUsage: differs('after a crash the last minute may be missing'),
-  ReplicateKey: differs(`${sameServer}, and the replica uses the HSM objects of the primary, or material of its own if it is imported; ${managed}`),
+  ReplicateKey: differs(
+    `${sameServer}, and the replica uses the HSM objects of the primary, or material of its own if it is imported; ${managed}`,
+  ),
   UpdatePrimaryRegion: differs(`${sameServer}; ${managed}`),
 
   Encrypt: encrypts('an encryption context with an RSA key is a `ValidationException`'),

@@ -30,8 +30,8 @@ const largeBytes = 4096
 const silent: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /**
- * Every mechanism that the profile relies on, with session keys where the token makes them, else with objects: nothing is left in the
- * token. Throws only when no session can be opened.
+ * What symmetric keys and the roots rely on, and RSA-OAEP, with session keys where the token makes them, else with objects: nothing is left
+ * in the token. Throws only when no session can be opened.
  */
 export function selfTest(place: Place, profile: Profile): readonly SelfTestStep[] {
   return Trial.run(place, trial => {
