@@ -1,30 +1,13 @@
 import { expect } from 'chai'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ConfigError, readConfig, type Config } from '../src/config.js'
+import { readConfig, type ConfigError } from '../src/config.js'
 import { selfSigned } from './http/self-signed.js'
-import { removeDirectory, temporaryDirectory } from './support/server.js'
+import { configSuite } from './support/config-suite.js'
 
 describe('configuration of key stores', () => {
-  let directory: string
-  beforeEach(() => { directory = temporaryDirectory() })
-  afterEach(() => removeDirectory(directory))
-
-  function read(settings: unknown, environment: Readonly<Record<string, string>> = {}): Config {
-    const file = join(directory, 'claviger.yaml')
-    writeFileSync(file, typeof settings === 'string' ? settings : JSON.stringify(settings))
-    return readConfig({ CLAVIGER_CONFIG: file, ...environment })
-  }
-
-  function faultsOf(settings: unknown, environment: Readonly<Record<string, string>> = {}): readonly string[] {
-    try {
-      read(settings, environment)
-    } catch (error) {
-      if (error instanceof ConfigError) return error.faults
-      throw error
-    }
-    return []
-  }
+  const on = configSuite()
+  const { read, faultsOf } = on
 
   const pinNeeded = (at: string) => `${at} needs exactly one of pinFile, pinEnvironment, pinDescriptor and pinCredential`
   const tokenNeeded = (at: string) => `${at} needs exactly one of tokenLabel and tokenSerial`
@@ -152,8 +135,8 @@ describe('configuration of key stores', () => {
       const anchored = (trustAnchor: string) => ({ keyStores: { a: { ...good, trustAnchor } } })
       const faultOf = (trustAnchor: string) => {
         try {
-          writeFileSync(join(directory, 'claviger.yaml'), JSON.stringify(anchored(trustAnchor)))
-          readConfig({ CLAVIGER_CONFIG: join(directory, 'claviger.yaml') }, 'server')
+          writeFileSync(join(on.directory, 'claviger.yaml'), JSON.stringify(anchored(trustAnchor)))
+          readConfig({ CLAVIGER_CONFIG: join(on.directory, 'claviger.yaml') }, 'server')
           return undefined
         } catch (error) {
           return (error as ConfigError).faults.join()
@@ -161,12 +144,12 @@ describe('configuration of key stores', () => {
       }
       const { certificate } = selfSigned()
       for (const [name, text] of [['good', certificate], ['two', certificate + certificate], ['none', 'a certificate']] as const) {
-        writeFileSync(join(directory, `${name}.pem`), text)
+        writeFileSync(join(on.directory, `${name}.pem`), text)
       }
       expect(faultOf('good.pem')).to.equal(undefined)
-      expect(read(anchored('good.pem')).clusters.a?.trustAnchor).to.equal(join(directory, 'good.pem'))
+      expect(read(anchored('good.pem')).clusters.a?.trustAnchor).to.equal(join(on.directory, 'good.pem'))
       for (const name of ['two', 'none']) {
-        expect(faultOf(`${name}.pem`)).to.equal(`keyStores.a.trustAnchor: ${join(directory, name)}.pem is not one PEM certificate`)
+        expect(faultOf(`${name}.pem`)).to.equal(`keyStores.a.trustAnchor: ${join(on.directory, name)}.pem is not one PEM certificate`)
       }
       expect(faultOf('missing.pem')).to.contain('keyStores.a.trustAnchor cannot be read: ENOENT')
       // Who runs a command need not be able to read it.

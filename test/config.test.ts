@@ -1,33 +1,11 @@
-import { writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { expect } from 'chai'
 import { ConfigError, readConfig, type Config } from '../src/config.js'
-import { removeDirectory, temporaryDirectory } from './support/server.js'
+import { configSuite } from './support/config-suite.js'
 
 describe('configuration', () => {
-  let directory: string
-  beforeEach(() => { directory = temporaryDirectory() })
-  afterEach(() => removeDirectory(directory))
-
-  function inFile(settings: unknown): { readonly CLAVIGER_CONFIG: string } {
-    const file = join(directory, 'claviger.yaml')
-    // JSON is YAML, too.
-    writeFileSync(file, typeof settings === 'string' ? settings : JSON.stringify(settings))
-    return { CLAVIGER_CONFIG: file }
-  }
-
-  const read = (settings: unknown, environment: Readonly<Record<string, string>> = {}): Config =>
-    readConfig({ ...inFile(settings), ...environment })
-
-  function faultsOf(settings: unknown, environment: Readonly<Record<string, string>> = {}): readonly string[] {
-    try {
-      read(settings, environment)
-    } catch (error) {
-      if (error instanceof ConfigError) return error.faults
-      throw error
-    }
-    return []
-  }
+  const on = configSuite()
+  const { inFile, read, faultsOf } = on
 
   const defaults: Config = {
     dataDir: resolve('data'),
@@ -102,7 +80,7 @@ describe('configuration', () => {
         ['__proto__']: { clusterId: 'cluster-3dt4mg2dodx' },
         'usb-2': { clusterId: 'cluster-mtxsny5zszx' },
       },
-      attestation: { roots: ['/nitro.pem', join(directory, 'nitro-2.pem')] },
+      attestation: { roots: ['/nitro.pem', join(on.directory, 'nitro-2.pem')] },
       defaultKeyStore: 'cloud',
       regionKeyStores: { 'onprem-1': 'usb-2' },
       supervisor: { hangSeconds: 60 },
@@ -152,10 +130,10 @@ describe('configuration', () => {
         dataDir: 'd', tls: { certificate: '../c.pem', key: './k.pem' }, audit: { directory: 'a' },
         hsm: { module: 'lib/m.so', tokenSerial: '1', pinFile: 'pin' },
       })
-      expect(config.dataDir).to.equal(join(directory, 'd'))
-      expect(config.tls).to.deep.equal({ certificate: resolve(directory, '../c.pem'), key: join(directory, 'k.pem') })
-      expect(config.audit.directory).to.equal(join(directory, 'a'))
-      expect(config.hsm).to.deep.include({ module: join(directory, 'lib/m.so'), pin: { file: join(directory, 'pin') } })
+      expect(config.dataDir).to.equal(join(on.directory, 'd'))
+      expect(config.tls).to.deep.equal({ certificate: resolve(on.directory, '../c.pem'), key: join(on.directory, 'k.pem') })
+      expect(config.audit.directory).to.equal(join(on.directory, 'a'))
+      expect(config.hsm).to.deep.include({ module: join(on.directory, 'lib/m.so'), pin: { file: join(on.directory, 'pin') } })
     })
 
     it('in the environment are relative to the working directory', () => {
@@ -273,7 +251,7 @@ describe('configuration', () => {
     }
 
     it('is a file that is not there, or not YAML', () => {
-      expect(() => readConfig({ CLAVIGER_CONFIG: join(directory, 'none.yaml') })).to.throw(ConfigError, 'none.yaml')
+      expect(() => readConfig({ CLAVIGER_CONFIG: join(on.directory, 'none.yaml') })).to.throw(ConfigError, 'none.yaml')
       expect(() => read('a: [')).to.throw(ConfigError, 'claviger.yaml')
     })
 

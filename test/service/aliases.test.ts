@@ -1,10 +1,9 @@
 import { expect } from 'chai'
 import { createAlias, updateAlias } from '../../src/api/aliases.js'
 import { createKey, describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
-import type { Hsm } from '../../src/ports/hsm.js'
-import type { Services } from '../../src/service/services.js'
 import { refused } from '../support/refusal.js'
-import { call, openTestHsm, openTestStore, region, servicesOver, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { call, region } from '../support/services.js'
 
 type Asked = Parameters<typeof call<typeof createKey>>[2]
 
@@ -26,33 +25,23 @@ type Kind = keyof typeof kinds
 const aliasesPerKeyMax = 50
 
 describe('aliases', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let services: Services
-
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    services = servicesOver({ hsm, store: opened.store })
-  })
-  afterEach(() => opened.close())
+  const on = serviceSuite()
 
   async function newKey(kind: Kind): Promise<string> {
-    return (await call(services, createKey, kinds[kind])).KeyMetadata?.KeyId ?? ''
+    return (await call(on.services, createKey, kinds[kind])).KeyMetadata?.KeyId ?? ''
   }
 
   async function pair(from: Kind, to: Kind): Promise<readonly [string, string]> {
     const [old, target] = [await newKey(from), await newKey(to)]
-    await call(services, createAlias, { AliasName, TargetKeyId: old })
+    await call(on.services, createAlias, { AliasName, TargetKeyId: old })
     return [old, target]
   }
 
   for (const [from, to] of [['symmetric', 'imported symmetric'], ['HMAC', 'longer HMAC'], ['signing', 'other signing']] as const) {
     it(`UpdateAlias moves from a key of kind ${from} to ${to}`, async () => {
       const [, target] = await pair(from, to)
-      await call(services, updateAlias, { AliasName, TargetKeyId: target })
-      expect((await call(services, describeKey, { KeyId: AliasName })).KeyMetadata?.KeyId).to.equal(target)
+      await call(on.services, updateAlias, { AliasName, TargetKeyId: target })
+      expect((await call(on.services, describeKey, { KeyId: AliasName })).KeyMetadata?.KeyId).to.equal(target)
     })
   }
 
@@ -61,23 +50,23 @@ describe('aliases', () => {
   ] as const) {
     it(`UpdateAlias does not move from a key of kind ${from} to ${to}`, async () => {
       const [old, target] = await pair(from, to)
-      await refused(call(services, updateAlias, { AliasName, TargetKeyId: target }), 'ValidationException')
-      expect((await call(services, describeKey, { KeyId: AliasName })).KeyMetadata?.KeyId).to.equal(old)
+      await refused(call(on.services, updateAlias, { AliasName, TargetKeyId: target }), 'ValidationException')
+      expect((await call(on.services, describeKey, { KeyId: AliasName })).KeyMetadata?.KeyId).to.equal(old)
     })
   }
 
   it('are not more than a key may have, however many are made at once', async () => {
     const key = await newKey('symmetric')
-    const make = (number: number) => call(services, createAlias, { AliasName: `alias/${number}`, TargetKeyId: key })
+    const make = (number: number) => call(on.services, createAlias, { AliasName: `alias/${number}`, TargetKeyId: key })
     const results = await Promise.allSettled(Array.from({ length: aliasesPerKeyMax + 5 }, (_, number) => make(number)))
     expect(results.filter(({ status }) => status === 'fulfilled')).to.have.length(aliasesPerKeyMax)
-    expect(await opened.store.aliases.count(region, key)).to.equal(aliasesPerKeyMax)
+    expect(await on.store.aliases.count(region, key)).to.equal(aliasesPerKeyMax)
   })
 
   it('UpdateAlias moves away from a key that is pending deletion, and to none', async () => {
     const [old, target] = await pair('symmetric', 'symmetric')
-    await call(services, scheduleKeyDeletion, { KeyId: old })
-    await call(services, updateAlias, { AliasName, TargetKeyId: target })
-    await refused(call(services, updateAlias, { AliasName, TargetKeyId: old }), 'KMSInvalidStateException')
+    await call(on.services, scheduleKeyDeletion, { KeyId: old })
+    await call(on.services, updateAlias, { AliasName, TargetKeyId: target })
+    await refused(call(on.services, updateAlias, { AliasName, TargetKeyId: old }), 'KMSInvalidStateException')
   })
 })

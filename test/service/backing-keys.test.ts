@@ -3,13 +3,12 @@ import { decodeCiphertextBlob, encodeCiphertextBlob } from '../../src/domain/cip
 import type { UsableKey } from '../../src/domain/key-state.js'
 import type { KeyView } from '../../src/domain/key.js'
 import { backingKey } from '../../src/domain/material.js'
-import { HsmError, type Hsm } from '../../src/ports/hsm.js'
+import { HsmError } from '../../src/ports/hsm.js'
 import type { Services } from '../../src/service/services.js'
 import { onEveryCall, replacing } from '../support/interruption.js'
 import { refused, rejected } from '../support/refusal.js'
-import {
-  keyOf, newKey, openTestHsm, openTestStore, region, servicesOver, storedKey, type ServicesOptions, type TestStore,
-} from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { keyOf, newKey, region, storedKey } from '../support/services.js'
 
 const plaintext = Buffer.from('a data key of thirty-two bytes..')
 const context: Context = { purpose: 'test' }
@@ -17,15 +16,8 @@ const context: Context = { purpose: 'test' }
 type Context = Readonly<Record<string, string>>
 
 describe('backing keys', () => {
-  let hsm: Hsm
-  let opened: TestStore
+  const on = serviceSuite()
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => { opened = await openTestStore(hsm) })
-  afterEach(() => opened.close())
-
-  const newServices = (options: Partial<ServicesOptions> = {}) => servicesOver({ hsm, store: opened.store, ...options })
   const materialOf = (key: KeyView, version: number) => backingKey(key.key.keyId, version, 'gcm')
   const seal = ({ backingKeys }: Services, key: UsableKey) => backingKeys.seal(key, plaintext, context)
   const rotate = ({ keyVersions }: Services, { key }: KeyView) => keyVersions.rotate(key, 'ON_DEMAND', stored => stored)
@@ -39,7 +31,7 @@ describe('backing keys', () => {
 
   describe('sealing and opening', () => {
     it('gives back what was sealed', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const { blob, version } = await seal(services, key)
       expect(version.version).to.equal(1)
@@ -48,14 +40,14 @@ describe('backing keys', () => {
     })
 
     it('makes another ciphertext every time', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const blobs = await Promise.all(Array.from({ length: 50 }, () => seal(services, key)))
       expect(new Set(blobs.map(({ blob }) => Buffer.from(decodeCiphertextBlob(blob)?.iv ?? []).toString('hex'))).size).to.equal(50)
     })
 
     it('refuses another encryption context', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const { blob } = await seal(services, key)
       for (const other of [{}, { purpose: 'Test' }, { Purpose: 'test' }, { purpose: 'test', more: '' }]) {
@@ -64,7 +56,7 @@ describe('backing keys', () => {
     })
 
     it('refuses every single changed byte', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const { blob } = await seal(services, key)
       for (let at = 0; at < blob.length; at++) {
@@ -75,7 +67,7 @@ describe('backing keys', () => {
     })
 
     it('refuses a version or a suite that the key does not have', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const decoded = decodeCiphertextBlob((await seal(services, key)).blob)
       if (!decoded) throw new Error('not a ciphertext')
@@ -84,7 +76,7 @@ describe('backing keys', () => {
     })
 
     it('refuses the ciphertext of one key under another, although IV and tag are good', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const [one, other] = [await newKey(services), await newKey(services)]
       const decoded = decodeCiphertextBlob((await seal(services, one)).blob)
       if (!decoded) throw new Error('not a ciphertext')
@@ -93,17 +85,17 @@ describe('backing keys', () => {
     })
 
     it('passes on what else the HSM says', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const { blob } = await seal(services, key)
-      await hsm.destroyMaterial(materialOf(key, 1))
+      await on.hsm.destroyMaterial(materialOf(key, 1))
       expect((await rejected(open(services, key, blob), HsmError)).kind).to.equal('missing')
     })
   })
 
   describe('rotation', () => {
     it('seals with the new version and opens with every one', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const blobs = [(await seal(services, key)).blob]
       for (let version = 2; version <= 4; version++) {
@@ -117,7 +109,7 @@ describe('backing keys', () => {
     })
 
     it('stores evidence that the key was made inside and cannot leave', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const { versions } = await rotate(services, await newKey(services))
       for (const { evidence } of versions.values()) {
         expect(evidence).to.have.length(1)
@@ -126,113 +118,113 @@ describe('backing keys', () => {
     })
 
     it('refuses a second one of the same key with ConflictException while one is running', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const outcomes = await Promise.allSettled([rotate(services, key), rotate(services, key), rotate(services, key)])
       expect(outcomes.filter(({ status }) => status === 'fulfilled')).to.have.length(1)
       for (const outcome of outcomes) {
         if (outcome.status === 'rejected') await refused(Promise.reject(outcome.reason as Error), 'ConflictException')
       }
-      expect((await storedKey(opened.store, key.key.keyId)).key.currentVersion).to.equal(2)
+      expect((await storedKey(on.store, key.key.keyId)).key.currentVersion).to.equal(2)
     })
 
     it('refuses a second one by another process', async () => {
-      const other = newServices({ store: await opened.second() })
+      const other = on.newServices({ store: await on.second() })
       const key = await newKey(other)
-      const meanwhile = replacing(hsm, {
+      const meanwhile = replacing(on.hsm, {
         async createMaterial(material) {
           await refused(rotate(other, key), 'ConflictException')
-          return hsm.createMaterial(material)
+          return on.hsm.createMaterial(material)
         },
       })
-      await rotate(newServices({ hsm: meanwhile }), key)
-      expect(states(await storedKey(opened.store, key.key.keyId))).to.deep.equal(['1 ready', '2 ready'])
+      await rotate(on.newServices({ hsm: meanwhile }), key)
+      expect(states(await storedKey(on.store, key.key.keyId))).to.deep.equal(['1 ready', '2 ready'])
     })
 
     it('asks for the decision again before it finishes, and takes everything back if that is a refusal', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
-      const disableOnTheWay = replacing(hsm, {
+      const disableOnTheWay = replacing(on.hsm, {
         async createMaterial(material) {
-          const evidence = await hsm.createMaterial(material)
+          const evidence = await on.hsm.createMaterial(material)
           await services.directory.change(region, key.key.keyId, view => ({ key: { ...view.key, state: 'Disabled' } }))
           return evidence
         },
       })
-      const { keyVersions } = newServices({ hsm: disableOnTheWay })
+      const { keyVersions } = on.newServices({ hsm: disableOnTheWay })
       await rejected(keyVersions.rotate(key.key, 'ON_DEMAND', stored => {
         if (stored.state !== 'Enabled') throw new RangeError('not enabled')
         return stored
       }), RangeError)
-      expect(states(await storedKey(opened.store, key.key.keyId))).to.deep.equal(['1 ready'])
-      expect(await hsm.find(materialOf(key, 2))).to.equal(undefined)
+      expect(states(await storedKey(on.store, key.key.keyId))).to.deep.equal(['1 ready'])
+      expect(await on.hsm.find(materialOf(key, 2))).to.equal(undefined)
     })
 
     it('passes over objects that no row knows, as after restoring an older database', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const lost = [materialOf(key, 2), materialOf(key, 3)]
-      for (const material of lost) await hsm.createMaterial(material)
+      for (const material of lost) await on.hsm.createMaterial(material)
       expect((await rotate(services, key)).key.currentVersion).to.equal(4)
-      for (const material of lost) expect(await hsm.find(material)).to.not.equal(undefined)
+      for (const material of lost) expect(await on.hsm.find(material)).to.not.equal(undefined)
     })
 
     it('leaves an object alone that took the name meanwhile, and takes back its own row', async () => {
-      const key = await newKey(newServices())
-      const late = replacing(hsm, {
+      const key = await newKey(on.newServices())
+      const late = replacing(on.hsm, {
         async createMaterial(material) {
-          await hsm.createMaterial(material)
-          return hsm.createMaterial(material)
+          await on.hsm.createMaterial(material)
+          return on.hsm.createMaterial(material)
         },
       })
-      const { kind } = await rejected(rotate(newServices({ hsm: late }), key), HsmError)
+      const { kind } = await rejected(rotate(on.newServices({ hsm: late }), key), HsmError)
       expect(kind).to.equal('exists')
-      expect(await hsm.find(materialOf(key, 2))).to.not.equal(undefined)
-      expect(states(await storedKey(opened.store, key.key.keyId))).to.deep.equal(['1 ready'])
+      expect(await on.hsm.find(materialOf(key, 2))).to.not.equal(undefined)
+      expect(states(await storedKey(on.store, key.key.keyId))).to.deep.equal(['1 ready'])
     })
   })
 
   describe('a failure', () => {
-    const failing = (after: boolean) => replacing(hsm, {
+    const failing = (after: boolean) => replacing(on.hsm, {
       async createMaterial(material) {
-        if (after) await hsm.createMaterial(material)
+        if (after) await on.hsm.createMaterial(material)
         throw new HsmError('lost', 'the cable was pulled')
       },
     })
 
     for (const [when, after] of [['before', false], ['after', true]] as const) {
       it(`of the HSM ${when} the object was made leaves no version behind`, async () => {
-        const key = await newKey(newServices())
-        expect((await rejected(rotate(newServices({ hsm: failing(after) }), key), HsmError)).kind).to.equal('lost')
-        expect(states(await storedKey(opened.store, key.key.keyId))).to.deep.equal(['1 ready'])
-        expect(await hsm.find(materialOf(key, 2))).to.equal(undefined)
+        const key = await newKey(on.newServices())
+        expect((await rejected(rotate(on.newServices({ hsm: failing(after) }), key), HsmError)).kind).to.equal('lost')
+        expect(states(await storedKey(on.store, key.key.keyId))).to.deep.equal(['1 ready'])
+        expect(await on.hsm.find(materialOf(key, 2))).to.equal(undefined)
       })
 
       it(`of the HSM ${when} the object was made leaves no key behind`, async () => {
-        const broken = newServices({ hsm: failing(after) })
+        const broken = on.newServices({ hsm: failing(after) })
         await rejected(newKey(broken), Error)
-        expect(await opened.store.keys.unsettled(10)).to.deep.equal([])
+        expect(await on.store.keys.unsettled(10)).to.deep.equal([])
       })
     }
 
     it('leaves the key ready for the next attempt', async () => {
-      const key = await newKey(newServices())
-      await rejected(rotate(newServices({ hsm: failing(true) }), key), HsmError)
-      expect((await rotate(newServices(), key)).key.currentVersion).to.equal(2)
+      const key = await newKey(on.newServices())
+      await rejected(rotate(on.newServices({ hsm: failing(true) }), key), HsmError)
+      expect((await rotate(on.newServices(), key)).key.currentVersion).to.equal(2)
     })
 
     it('whose undoing fails as well is left to the reconciler, and the first error is told', async () => {
-      const key = await newKey(newServices())
+      const key = await newKey(on.newServices())
       const dead = replacing(failing(true), { destroyMaterial: () => Promise.reject(new HsmError('lost', 'still no cable')) })
-      const { message } = await rejected(rotate(newServices({ hsm: dead }), key), HsmError)
+      const { message } = await rejected(rotate(on.newServices({ hsm: dead }), key), HsmError)
       expect(message).to.equal('the cable was pulled')
-      expect(states(await storedKey(opened.store, key.key.keyId))).to.deep.equal(['1 ready', '2 creating'])
+      expect(states(await storedKey(on.store, key.key.keyId))).to.deep.equal(['1 ready', '2 creating'])
     })
   })
 
   describe('undo', () => {
     it('never destroys a version that is ready', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const rotated = await rotate(services, key)
       const { blob } = await seal(services, await keyOf(services, key.key.keyId))
@@ -243,33 +235,33 @@ describe('backing keys', () => {
     })
 
     it('never destroys a version whose last write succeeded although its answer was lost', async () => {
-      const key = await newKey(newServices())
+      const key = await newKey(on.newServices())
       let writes = 0
-      const keys = replacing(opened.store.keys, {
+      const keys = replacing(on.store.keys, {
         async update(...change) {
-          const written = await opened.store.keys.update(...change)
+          const written = await on.store.keys.update(...change)
           if (++writes === 2) throw new Error('the answer was lost')
           return written
         },
       })
-      await rejected(rotate(newServices({ store: { ...opened.store, keys } }), key), Error)
-      const stored = await storedKey(opened.store, key.key.keyId)
+      await rejected(rotate(on.newServices({ store: { ...on.store, keys } }), key), Error)
+      const stored = await storedKey(on.store, key.key.keyId)
       expect(states(stored)).to.deep.equal(['1 ready', '2 ready'])
-      expect(await hsm.find(materialOf(key, 2))).to.not.equal(undefined)
+      expect(await on.hsm.find(materialOf(key, 2))).to.not.equal(undefined)
     })
 
     it('does nothing to a key that is not there', async () => {
-      const services = newServices()
+      const services = on.newServices()
       const key = await newKey(services)
       const draft = services.keyVersions.draft({ ...key.key, region: 'us-east-1' }, 1)
       await services.keyVersions.undo(draft)
-      expect(await hsm.find(materialOf(key, 1))).to.not.equal(undefined)
+      expect(await on.hsm.find(materialOf(key, 1))).to.not.equal(undefined)
     })
   })
 
   it('never search the token when they seal or open (C_FindObjects is slow)', async () => {
     const calls: string[] = []
-    const services = newServices({ hsm: onEveryCall(hsm, method => void calls.push(method)) })
+    const services = on.newServices({ hsm: onEveryCall(on.hsm, method => void calls.push(method)) })
     const key = await newKey(services)
     calls.length = 0
     const { blob } = await seal(services, key)

@@ -5,12 +5,10 @@ import { keySpecs } from '../../src/domain/key-spec.js'
 import { backingKey, materialOwner } from '../../src/domain/material.js'
 import { dayMs } from '../../src/domain/rotation.js'
 import { deleteExpiredKeys } from '../../src/jobs/due-keys.js'
-import type { Hsm } from '../../src/ports/hsm.js'
-import type { Services } from '../../src/service/services.js'
-import { MovedClock } from '../support/clock.js'
 import { replacing } from '../support/interruption.js'
 import { refused } from '../support/refusal.js'
-import { call, keyStoresOf, openTestHsm, openTestStore, region, servicesOver, storedKey, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { call, keyStoresOf, region, storedKey } from '../support/services.js'
 
 type Asked = Parameters<typeof call<typeof createKey>>[2]
 
@@ -21,22 +19,12 @@ const customStore = {
 const external = ['SYMMETRIC_DEFAULT', 'HMAC_256', 'RSA_2048', 'ECC_NIST_P256'] as const
 
 describe('CreateKey', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let clock: MovedClock
-  let services: Services
+  const on = serviceSuite()
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    clock = new MovedClock()
-    services = servicesOver({ hsm, store: opened.store, clock, keyStores: keyStoresOf({ default: hsm, other: hsm }) })
-  })
-  afterEach(() => opened.close())
+  beforeEach(() => on.restart({ keyStores: keyStoresOf({ default: on.hsm, other: on.hsm }) }))
 
   async function made(asked: Asked) {
-    const { KeyMetadata } = await call(services, createKey, asked)
+    const { KeyMetadata } = await call(on.services, createKey, asked)
     if (!KeyMetadata) throw new Error('no metadata')
     return KeyMetadata
   }
@@ -45,9 +33,9 @@ describe('CreateKey', () => {
   for (const { row: { spec }, usage: { usage, algorithms, material = 'gcm' } } of rows) {
     it(`makes a key ${spec} for ${usage}, or says that the HSM cannot`, async () => {
       const asked = { KeySpec: spec, KeyUsage: usage }
-      if (!hsm.kinds.has(material)) {
-        await refused(call(services, createKey, asked), 'UnsupportedOperationException')
-        expect(await opened.store.keys.countByKeyStore()).to.deep.equal(new Map())
+      if (!on.hsm.kinds.has(material)) {
+        await refused(call(on.services, createKey, asked), 'UnsupportedOperationException')
+        expect(await on.store.keys.countByKeyStore()).to.deep.equal(new Map())
         return
       }
       const metadata = await made(asked)
@@ -61,7 +49,7 @@ describe('CreateKey', () => {
       ].filter(list => list !== undefined)
       expect(lists).to.deep.equal([algorithms])
       expect('CurrentKeyMaterialId' in metadata).to.equal(spec === 'SYMMETRIC_DEFAULT')
-      expect(await hsm.find(backingKey(metadata.KeyId, 1, material))).to.not.equal(undefined)
+      expect(await on.hsm.find(backingKey(metadata.KeyId, 1, material))).to.not.equal(undefined)
     })
   }
 
@@ -88,9 +76,9 @@ describe('CreateKey', () => {
   ]
   for (const [what, asked, code, text] of wrong) {
     it(`refuses ${what} with ${code}`, async () => {
-      const { message } = await refused(call(services, createKey, asked), code)
+      const { message } = await refused(call(on.services, createKey, asked), code)
       expect(message).to.match(text)
-      expect(await opened.store.keys.countByKeyStore()).to.deep.equal(new Map())
+      expect(await on.store.keys.countByKeyStore()).to.deep.equal(new Map())
     })
   }
 
@@ -101,46 +89,46 @@ describe('CreateKey', () => {
         const metadata = await made({ KeySpec: spec, KeyUsage: usage, Origin: 'EXTERNAL' })
         expect(metadata).to.deep.include({ KeyState: 'PendingImport', Enabled: false, Origin: 'EXTERNAL' })
         expect(metadata).to.not.have.any.keys('CurrentKeyMaterialId', 'ExpirationModel', 'ValidTo')
-        const { key, versions } = await storedKey(opened.store, metadata.KeyId)
+        const { key, versions } = await storedKey(on.store, metadata.KeyId)
         expect([key.currentVersion, versions.size]).to.deep.equal([0, 0])
-        await refused(call(services, enableKey, { KeyId: metadata.KeyId }), 'KMSInvalidStateException')
-        expect((await call(services, describeKey, { KeyId: metadata.KeyId })).KeyMetadata).to.deep.equal(metadata)
+        await refused(call(on.services, enableKey, { KeyId: metadata.KeyId }), 'KMSInvalidStateException')
+        expect((await call(on.services, describeKey, { KeyId: metadata.KeyId })).KeyMetadata).to.deep.equal(metadata)
       })
     }
 
     it('makes no object in the HSM', async () => {
       const { KeyId } = await made({ Origin: 'EXTERNAL' })
-      const owners = (await hsm.list()).map(({ label }) => materialOwner(label))
+      const owners = (await on.hsm.list()).map(({ label }) => materialOwner(label))
       expect(owners.some(owner => owner?.kind === 'backing-key' && owner.keyId === KeyId)).to.equal(false)
     })
 
     it('makes one that waits for material again after its deletion was cancelled', async () => {
       const { KeyId } = await made({ Origin: 'EXTERNAL' })
-      expect((await call(services, scheduleKeyDeletion, { KeyId })).KeyState).to.equal('PendingDeletion')
-      await call(services, cancelKeyDeletion, { KeyId })
-      expect((await call(services, describeKey, { KeyId })).KeyMetadata).to.deep.include({ KeyState: 'PendingImport', Enabled: false })
-      await refused(call(services, cancelKeyDeletion, { KeyId }), 'KMSInvalidStateException')
+      expect((await call(on.services, scheduleKeyDeletion, { KeyId })).KeyState).to.equal('PendingDeletion')
+      await call(on.services, cancelKeyDeletion, { KeyId })
+      expect((await call(on.services, describeKey, { KeyId })).KeyMetadata).to.deep.include({ KeyState: 'PendingImport', Enabled: false })
+      await refused(call(on.services, cancelKeyDeletion, { KeyId }), 'KMSInvalidStateException')
     })
 
     it('makes one that can be deleted', async () => {
       const { KeyId } = await made({ Origin: 'EXTERNAL' })
-      await call(services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
-      clock.advance(7 * dayMs)
-      expect(await deleteExpiredKeys(services, 'this')).to.equal(1)
-      await refused(call(services, describeKey, { KeyId }), 'NotFoundException')
+      await call(on.services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
+      on.clock.advance(7 * dayMs)
+      expect(await deleteExpiredKeys(on.services, 'this')).to.equal(1)
+      await refused(call(on.services, describeKey, { KeyId }), 'NotFoundException')
     })
 
     it('is refused where encryption needs a pair of objects', async () => {
-      const pairs = replacing(hsm, { suite: 'cbc-hmac', kinds: new Set([...hsm.kinds, 'cbc-hmac' as const]) })
-      const there = servicesOver({ hsm: pairs, store: opened.store })
+      const pairs = replacing(on.hsm, { suite: 'cbc-hmac', kinds: new Set([...on.hsm.kinds, 'cbc-hmac' as const]) })
+      const there = on.newServices({ hsm: pairs })
       await refused(call(there, createKey, { Origin: 'EXTERNAL' }), 'UnsupportedOperationException')
     })
 
     it('is refused where the HSM takes no material from outside', async () => {
-      const closed = replacing(hsm, { kinds: new Set([...hsm.kinds].filter(kind => !kind.endsWith('-wrapping'))) })
-      const there = servicesOver({ hsm: closed, store: opened.store })
+      const closed = replacing(on.hsm, { kinds: new Set([...on.hsm.kinds].filter(kind => !kind.endsWith('-wrapping'))) })
+      const there = on.newServices({ hsm: closed })
       await refused(call(there, createKey, { Origin: 'EXTERNAL' }), 'UnsupportedOperationException')
-      expect(await opened.store.keys.countByKeyStore()).to.deep.equal(new Map())
+      expect(await on.store.keys.countByKeyStore()).to.deep.equal(new Map())
     })
   })
 
@@ -157,8 +145,8 @@ describe('CreateKey', () => {
     const asked = { CustomKeyStoreId: customStore.id, Origin: 'AWS_CLOUDHSM' } as const
 
     async function store(connected: boolean): Promise<void> {
-      await opened.store.customKeyStores.insert({ ...customStore, connected })
-      await services.customKeyStores.load()
+      await on.store.customKeyStores.insert({ ...customStore, connected })
+      await on.services.customKeyStores.load()
     }
 
     it('makes the key in its token', async () => {
@@ -167,33 +155,33 @@ describe('CreateKey', () => {
       expect(metadata).to.deep.include({
         Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: customStore.id, CloudHsmClusterId: customStore.clusterId,
       })
-      expect((await storedKey(opened.store, metadata.KeyId)).key.keyStore).to.equal('other')
+      expect((await storedKey(on.store, metadata.KeyId)).key.keyStore).to.equal('other')
     })
 
     it('is refused while the store is not connected', async () => {
       await store(false)
-      await refused(call(services, createKey, asked), 'CustomKeyStoreInvalidStateException')
+      await refused(call(on.services, createKey, asked), 'CustomKeyStoreInvalidStateException')
     })
 
     it('is refused when the store is deleted before there is a row of the key', async () => {
       await store(true)
       // Where the id of the key comes from, and so before its row.
-      const other = replacing(hsm, {
+      const other = replacing(on.hsm, {
         async random(length) {
-          await opened.store.customKeyStores.remove(customStore.id)
+          await on.store.customKeyStores.remove(customStore.id)
           await racing.customKeyStores.load()
-          return hsm.random(length)
+          return on.hsm.random(length)
         },
       })
-      const racing = servicesOver({ hsm, store: opened.store, keyStores: keyStoresOf({ default: hsm, other }) })
+      const racing = on.newServices({ keyStores: keyStoresOf({ default: on.hsm, other }) })
       await racing.customKeyStores.load()
       await refused(call(racing, createKey, asked), 'CustomKeyStoreNotFoundException')
-      expect(await opened.store.keys.countByKeyStore()).to.deep.equal(new Map())
+      expect(await on.store.keys.countByKeyStore()).to.deep.equal(new Map())
     })
 
     it('of another Region is not found', async () => {
       await store(true)
-      await refused(call(services, createKey, asked, undefined, 'us-east-1'), 'CustomKeyStoreNotFoundException')
+      await refused(call(on.services, createKey, asked, undefined, 'us-east-1'), 'CustomKeyStoreNotFoundException')
     })
   })
 })

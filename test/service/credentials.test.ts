@@ -1,40 +1,30 @@
 import { expect } from 'chai'
 import type { AccessKey } from '../../src/ports/credentials.js'
-import { HsmError, type Hsm } from '../../src/ports/hsm.js'
-import type { Store } from '../../src/ports/store.js'
+import { HsmError } from '../../src/ports/hsm.js'
 import { AccessKeys, newAccessKey } from '../../src/service/credentials.js'
 import { MovedClock } from '../support/clock.js'
 import { onEveryCall, replacing } from '../support/interruption.js'
 import { rejected } from '../support/refusal.js'
-import { accountId, openTestHsm, openTestStore, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { accountId } from '../support/services.js'
 
 const principal = { arn: `arn:aws:iam::${accountId}:user/a`, accountId, administrator: true }
 
 describe('access keys', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let store: Store
+  const on = serviceSuite()
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    store = opened.store
-  })
-  afterEach(() => opened.close())
-
-  const make = (of = principal) => newAccessKey(hsm, new MovedClock(), 1, of)
+  const make = (of = principal) => newAccessKey(on.hsm, new MovedClock(), 1, of)
 
   async function stored(of: Partial<AccessKey> = {}): Promise<{ accessKey: AccessKey, secret: string }> {
     const made = await make()
     const accessKey = { ...made.accessKey, ...of }
-    await store.credentials.put(accessKey)
+    await on.store.credentials.put(accessKey)
     return { accessKey, secret: made.secret }
   }
 
   it('are looked up with their caller and their secret', async () => {
     const { accessKey: { accessKeyId }, secret } = await stored()
-    const credential = await new AccessKeys(store, hsm).lookup(accessKeyId)
+    const credential = await new AccessKeys(on.store, on.hsm).lookup(accessKeyId)
     expect(credential?.caller).to.deep.equal({ arn: principal.arn, accountId, accessKeyId, administrator: true })
     expect(Buffer.from(credential?.secret ?? []).toString()).to.equal(secret)
   })
@@ -58,7 +48,7 @@ describe('access keys', () => {
 
   it('that are unknown or not active are not there', async () => {
     const { accessKey } = await stored({ active: false })
-    const keys = new AccessKeys(store, hsm)
+    const keys = new AccessKeys(on.store, on.hsm)
     expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
     expect(await keys.lookup('CVAKUNKNOWN')).to.equal(undefined)
     expect(await keys.lookup('')).to.equal(undefined)
@@ -67,21 +57,21 @@ describe('access keys', () => {
   it('do not open when their secret was moved to another row', async () => {
     const [one, other] = [await stored(), await stored()]
     // By somebody who can write genuine rows.
-    await store.credentials.put({ ...one.accessKey, secret: other.accessKey.secret })
-    const { kind } = await rejected(new AccessKeys(store, hsm).lookup(one.accessKey.accessKeyId), HsmError)
+    await on.store.credentials.put({ ...one.accessKey, secret: other.accessKey.secret })
+    const { kind } = await rejected(new AccessKeys(on.store, on.hsm).lookup(one.accessKey.accessKeyId), HsmError)
     expect(kind).to.equal('ciphertext-invalid')
   })
 
   it('do not open when they were given to another principal', async () => {
     const { accessKey } = await stored()
-    await store.credentials.put({ ...accessKey, principalArn: `arn:aws:iam::${accountId}:user/b` })
-    expect((await rejected(new AccessKeys(store, hsm).lookup(accessKey.accessKeyId), HsmError)).kind).to.equal('ciphertext-invalid')
+    await on.store.credentials.put({ ...accessKey, principalArn: `arn:aws:iam::${accountId}:user/b` })
+    expect((await rejected(new AccessKeys(on.store, on.hsm).lookup(accessKey.accessKeyId), HsmError)).kind).to.equal('ciphertext-invalid')
   })
 
   it('are the same object as long as nothing changed, and opened once', async () => {
     const { accessKey: { accessKeyId } } = await stored()
     const calls: string[] = []
-    const keys = new AccessKeys(store, onEveryCall(hsm, method => void calls.push(method)))
+    const keys = new AccessKeys(on.store, onEveryCall(on.hsm, method => void calls.push(method)))
     const first = await keys.lookup(accessKeyId)
     expect(await keys.lookup(accessKeyId)).to.equal(first)
     expect(calls.filter(call => call !== 'find')).to.deep.equal(['open'])
@@ -90,7 +80,7 @@ describe('access keys', () => {
   it('look for their root once', async () => {
     const accessKeyIds = [(await stored()).accessKey.accessKeyId, (await stored()).accessKey.accessKeyId]
     const calls: string[] = []
-    const keys = new AccessKeys(store, onEveryCall(hsm, method => void calls.push(method)))
+    const keys = new AccessKeys(on.store, onEveryCall(on.hsm, method => void calls.push(method)))
     await keys.lookup(accessKeyIds[0] ?? '')
     calls.length = 0
     await keys.lookup(accessKeyIds[1] ?? '')
@@ -99,9 +89,9 @@ describe('access keys', () => {
 
   it('are gone when another process has made them inactive', async () => {
     const { accessKey } = await stored()
-    const keys = new AccessKeys(store, hsm)
+    const keys = new AccessKeys(on.store, on.hsm)
     expect(await keys.lookup(accessKey.accessKeyId)).to.not.equal(undefined)
-    await (await opened.second()).credentials.put({ ...accessKey, active: false })
+    await (await on.second()).credentials.put({ ...accessKey, active: false })
     expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
   })
 
@@ -110,20 +100,20 @@ describe('access keys', () => {
     let release = () => {}
     const released = new Promise<void>(resolve => { release = resolve })
     let first = true
-    const credentials = replacing(store.credentials, {
+    const credentials = replacing(on.store.credentials, {
       async get(accessKeyId) {
         const held = first
         first = false
-        const found = await store.credentials.get(accessKeyId)
+        const found = await on.store.credentials.get(accessKeyId)
         if (held) await released
         return found
       },
     })
-    const keys = new AccessKeys({ ...store, credentials }, hsm)
+    const keys = new AccessKeys({ ...on.store, credentials }, on.hsm)
     const early = keys.lookup(accessKey.accessKeyId)
     // The first read has its answer before the change is written.
     await keys.lookup('CVAKUNKNOWN')
-    await (await opened.second()).credentials.put({ ...accessKey, active: false })
+    await (await on.second()).credentials.put({ ...accessKey, active: false })
     expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
     release()
     await early

@@ -9,14 +9,12 @@ import { disableKey } from '../../src/api/keys.js'
 import { DerReader, contextTag } from '../../src/domain/der.js'
 import { newKeyId } from '../../src/domain/key-id.js'
 import { backingKey } from '../../src/domain/material.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import { publicKeyOf as publicHalfOf } from '../../src/service/key-pairs/key-pair.js'
 import type { KeyPairSpec } from '../../src/service/key-pairs/key-pairs.js'
-import type { Services } from '../../src/service/services.js'
 import { newKeyOf, openssl } from '../support/keys-by-spec.js'
-import { RecordedAudit } from '../support/recorded.js'
 import { refused } from '../support/refusal.js'
-import { call, newKey, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+import { sharedServiceSuite } from '../support/service-suite.js'
+import { call, newKey } from '../support/services.js'
 
 const EncryptionContext = { purpose: 'test' }
 const text = Buffer.from('some text')
@@ -31,36 +29,24 @@ const privateKeyOf = (bytes: Uint8Array) => createPrivateKey({ key: Buffer.from(
 const publicKeyOf = (bytes: Uint8Array) => createPublicKey({ key: Buffer.from(bytes), format: 'der', type: 'spki' })
 
 describe('GenerateDataKeyPair', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let services: Services
+  const on = sharedServiceSuite()
   let KeyId: string
-  const audit = new RecordedAudit()
 
-  before(async () => {
-    hsm = await openTestHsm()
-    opened = await openTestStore(hsm)
-    services = servicesOver({ hsm, store: opened.store, audit })
-    KeyId = (await newKey(services)).key.arn
-  })
-  after(async () => {
-    await opened.close()
-    await hsm.close()
-  })
+  before(async () => { KeyId = (await newKey(on.services)).key.arn })
 
   it('does not take an error that the PKCS#11 library has left in OpenSSL for one of its own', async () => {
     const material = backingKey(newKeyId(randomBytes(16)), 1, 'rsa-2048-sign')
-    await hsm.createMaterial(material)
+    await on.hsm.createMaterial(material)
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const known = privateKey.export({ format: 'der', type: 'pkcs8' })
-    expect(await hsm.verify(material, 'RSASSA_PKCS1_V1_5_SHA_256', randomBytes(32), randomBytes(256))).to.equal(false)
+    expect(await on.hsm.verify(material, 'RSASSA_PKCS1_V1_5_SHA_256', randomBytes(32), randomBytes(256))).to.equal(false)
     expect(publicHalfOf(known)).to.deep.equal(publicKey.export({ format: 'der', type: 'spki' }))
-    await hsm.destroyMaterial(material)
+    await on.hsm.destroyMaterial(material)
   })
 
   /** The pair, after the private half was found again in the ciphertext, with and without plaintext. */
   async function pairOf(KeyPairSpec: KeyPairSpec) {
-    const answer = await call(services, generateDataKeyPair, { KeyId, KeyPairSpec, EncryptionContext })
+    const answer = await call(on.services, generateDataKeyPair, { KeyId, KeyPairSpec, EncryptionContext })
     const { PrivateKeyPlaintext = new Uint8Array(), PublicKey = new Uint8Array(), PrivateKeyCiphertextBlob = new Uint8Array() } = answer
     expect(answer).to.include({ KeyId, KeyPairSpec })
     expect(answer.KeyMaterialId).to.match(/^[0-9a-f]{64}$/)
@@ -68,7 +54,7 @@ describe('GenerateDataKeyPair', () => {
     return { privateKey: Buffer.from(PrivateKeyPlaintext), publicKey: Buffer.from(PublicKey) }
   }
   async function opens(CiphertextBlob: Uint8Array): Promise<Buffer> {
-    const { Plaintext = new Uint8Array() } = await call(services, decrypt, { CiphertextBlob, EncryptionContext })
+    const { Plaintext = new Uint8Array() } = await call(on.services, decrypt, { CiphertextBlob, EncryptionContext })
     return Buffer.from(Plaintext)
   }
 
@@ -142,40 +128,40 @@ describe('GenerateDataKeyPair', () => {
 
   it('without plaintext gives the ciphertext alone', async () => {
     const given = { KeyId, KeyPairSpec: 'ECC_NIST_P256', EncryptionContext } as const
-    const answer = await call(services, generateDataKeyPairWithoutPlaintext, given)
+    const answer = await call(on.services, generateDataKeyPairWithoutPlaintext, given)
     expect(Object.keys(answer).sort()).to.deep.equal(['KeyId', 'KeyMaterialId', 'KeyPairSpec', 'PrivateKeyCiphertextBlob', 'PublicKey'])
     const own = privateKeyOf(await opens(answer.PrivateKeyCiphertextBlob ?? new Uint8Array()))
     expect(createPublicKey(own).export({ format: 'der', type: 'spki' })).to.deep.equal(Buffer.from(answer.PublicKey ?? []))
-    expect(audit.events.at(-2)).to.include({ eventName: 'GenerateDataKeyPairWithoutPlaintext', readOnly: true, responseElements: null })
+    expect(on.audit.events.at(-2)).to.include({ eventName: 'GenerateDataKeyPairWithoutPlaintext', readOnly: true, responseElements: null })
   })
 
   it('binds the private half to its encryption context', async () => {
     const given = { KeyId, KeyPairSpec: 'ECC_NIST_P256', EncryptionContext } as const
-    const { PrivateKeyCiphertextBlob: CiphertextBlob = new Uint8Array() } = await call(services, generateDataKeyPair, given)
-    await refused(call(services, decrypt, { CiphertextBlob }), 'InvalidCiphertextException')
+    const { PrivateKeyCiphertextBlob: CiphertextBlob = new Uint8Array() } = await call(on.services, generateDataKeyPair, given)
+    await refused(call(on.services, decrypt, { CiphertextBlob }), 'InvalidCiphertextException')
   })
 
   it('refuses keys that are not symmetric, and a disabled one', async () => {
-    const hmac = await newKeyOf(services, 'HMAC_256', 'GENERATE_VERIFY_MAC')
+    const hmac = await newKeyOf(on.services, 'HMAC_256', 'GENERATE_VERIFY_MAC')
     const wrong = await refused(
-      call(services, generateDataKeyPair, { KeyId: hmac, KeyPairSpec: 'ECC_NIST_P256' }), 'InvalidKeyUsageException',
+      call(on.services, generateDataKeyPair, { KeyId: hmac, KeyPairSpec: 'ECC_NIST_P256' }), 'InvalidKeyUsageException',
     )
     expect(wrong.message).to.equal(`${hmac} key usage is GENERATE_VERIFY_MAC which is not valid for GenerateDataKeyPair.`)
-    const rsaKey = await newKeyOf(services, 'RSA_2048', 'ENCRYPT_DECRYPT')
+    const rsaKey = await newKeyOf(on.services, 'RSA_2048', 'ENCRYPT_DECRYPT')
     for (const contract of [generateDataKey, generateDataKeyWithoutPlaintext]) {
-      const refusal = await refused(call(services, contract, { KeyId: rsaKey, KeySpec: 'AES_256' }), 'InvalidKeyUsageException')
+      const refusal = await refused(call(on.services, contract, { KeyId: rsaKey, KeySpec: 'AES_256' }), 'InvalidKeyUsageException')
       expect(refusal.message).to.equal(`${rsaKey} key spec is RSA_2048 which is not valid for ${contract.name}.`)
     }
-    const { key } = await newKey(services)
-    await call(services, disableKey, { KeyId: key.arn })
+    const { key } = await newKey(on.services)
+    await call(on.services, disableKey, { KeyId: key.arn })
     await refused(
-      call(services, generateDataKeyPairWithoutPlaintext, { KeyId: key.arn, KeyPairSpec: 'RSA_4096' }), 'DisabledException',
+      call(on.services, generateDataKeyPairWithoutPlaintext, { KeyId: key.arn, KeyPairSpec: 'RSA_4096' }), 'DisabledException',
     )
   })
 
   it('makes nothing in a dry run', async () => {
     for (const contract of [generateDataKeyPair, generateDataKeyPairWithoutPlaintext]) {
-      await refused(call(services, contract, { KeyId, KeyPairSpec: 'RSA_4096', DryRun: true }), 'DryRunOperationException')
+      await refused(call(on.services, contract, { KeyId, KeyPairSpec: 'RSA_4096', DryRun: true }), 'DryRunOperationException')
     }
   })
 })

@@ -5,14 +5,11 @@ import { disableKey, scheduleKeyDeletion } from '../../src/api/keys.js'
 import type { Input } from '../../src/api/shape.js'
 import { keySpecs } from '../../src/domain/key-spec.js'
 import type { UsableKey } from '../../src/domain/key-state.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import { fitsGrant, grantable } from '../../src/service/grants/fit.js'
-import type { Services } from '../../src/service/services.js'
-import { MovedClock } from '../support/clock.js'
 import { replacing } from '../support/interruption.js'
-import { RecordedAudit } from '../support/recorded.js'
 import { refused } from '../support/refusal.js'
-import { accountId, call, newKey, nobody, openTestHsm, openTestStore, region, servicesOver, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { accountId, call, newKey, nobody, region } from '../support/services.js'
 
 type CreateGrantInput = Partial<Input<typeof api.createGrant>>
 
@@ -23,27 +20,16 @@ const SourceArn = `arn:aws:s3:${region}:${accountId}:bucket`
 const unknownId = 'f'.repeat(64)
 
 describe('grants', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let audit: RecordedAudit
-  let clock: MovedClock
-  let services: Services
+  const on = serviceSuite()
   let key: UsableKey
   let KeyId: string
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
   beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    audit = new RecordedAudit()
-    clock = new MovedClock()
-    services = servicesOver({ hsm, store: opened.store, audit, clock })
-    key = await newKey(services)
+    key = await newKey(on.services)
     KeyId = key.key.keyId
   })
-  afterEach(() => opened.close())
 
-  async function grant(of: CreateGrantInput = {}, by = services): Promise<{ GrantId: string, GrantToken: string }> {
+  async function grant(of: CreateGrantInput = {}, by = on.services): Promise<{ GrantId: string, GrantToken: string }> {
     const { GrantId = '', GrantToken = '' } = await call(by, api.createGrant, {
       KeyId, ...!of.GranteeServicePrincipal && { GranteePrincipal: anne }, Operations: ['Decrypt'], ...of,
     })
@@ -51,10 +37,10 @@ describe('grants', () => {
   }
 
   async function idsOf(input: Partial<Input<typeof api.listGrants>> = {}): Promise<readonly (string | undefined)[]> {
-    return ((await call(services, api.listGrants, { KeyId, ...input })).Grants ?? []).map(({ GrantId }) => GrantId)
+    return ((await call(on.services, api.listGrants, { KeyId, ...input })).Grants ?? []).map(({ GrantId }) => GrantId)
   }
 
-  const lastEvent = () => audit.events.at(-1)
+  const lastEvent = () => on.audit.events.at(-1)
 
   describe('CreateGrant', () => {
     it('answers an id and a token, and stores what ListGrants shows', async () => {
@@ -64,9 +50,9 @@ describe('grants', () => {
       })
       expect(GrantId).to.match(/^[0-9a-f]{64}$/)
       expect(Buffer.from(GrantToken, 'base64').toString('base64')).to.equal(GrantToken)
-      expect((await call(services, api.listGrants, { KeyId })).Grants).to.deep.equal([{
-        KeyId: key.key.arn, GrantId, Name: 'reader', CreationDate: new Date(clock.now()), GranteePrincipal: anne, RetiringPrincipal: root,
-        IssuingAccount: root, Operations: ['Decrypt', 'DescribeKey'],
+      expect((await call(on.services, api.listGrants, { KeyId })).Grants).to.deep.equal([{
+        KeyId: key.key.arn, GrantId, Name: 'reader', CreationDate: new Date(on.clock.now()), GranteePrincipal: anne,
+        RetiringPrincipal: root, IssuingAccount: root, Operations: ['Decrypt', 'DescribeKey'],
         Constraints: { EncryptionContextSubset: { Department: 'IT' }, SourceArn },
       }])
     })
@@ -76,7 +62,7 @@ describe('grants', () => {
       const { GrantId } = await grant({
         GranteeServicePrincipal, RetiringServicePrincipal: GranteeServicePrincipal, Constraints: { SourceArn },
       })
-      const [listed] = (await call(services, api.listGrants, { KeyId, GranteeServicePrincipal })).Grants ?? []
+      const [listed] = (await call(on.services, api.listGrants, { KeyId, GranteeServicePrincipal })).Grants ?? []
       expect(listed).to.include({ GrantId, GranteeServicePrincipal, RetiringServicePrincipal: 'backup.example.com' })
       await refused(grant({ GranteeServicePrincipal, RetiringPrincipal: anne }), 'ValidationException')
       await refused(grant({ GranteeServicePrincipal, Constraints: { SourceArn } }), 'ValidationException')
@@ -95,7 +81,7 @@ describe('grants', () => {
       it(`refuses ${what}`, () => refused(grant(of), 'ValidationException'))
     }
 
-    it('refuses no grantee', () => refused(call(services, api.createGrant, { KeyId, Operations: ['Decrypt'] }), 'ValidationException'))
+    it('refuses no grantee', () => refused(call(on.services, api.createGrant, { KeyId, Operations: ['Decrypt'] }), 'ValidationException'))
 
     it('refuses principals that are none', async () => {
       await refused(grant({ GranteePrincipal: 'anne' }), 'InvalidArnException')
@@ -103,9 +89,9 @@ describe('grants', () => {
     })
 
     it('refuses a key that is disabled, or about to be deleted', async () => {
-      await call(services, disableKey, { KeyId })
+      await call(on.services, disableKey, { KeyId })
       await refused(grant(), 'DisabledException')
-      await call(services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
+      await call(on.services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
       await refused(grant(), 'KMSInvalidStateException')
     })
 
@@ -118,7 +104,7 @@ describe('grants', () => {
         Name: 'a', Operations: ['Decrypt', 'Encrypt'], Constraints: { EncryptionContextEquals: { a: '1', b: '2' } }, RetiringPrincipal: bob,
       }
       const first = await grant(of)
-      clock.advance(1)
+      on.clock.advance(1)
       expect(await grant({
         ...of, Operations: ['Encrypt', 'Decrypt', 'Decrypt'], Constraints: { EncryptionContextEquals: { b: '2', a: '1' } },
       })).to.deep.equal(first)
@@ -134,7 +120,7 @@ describe('grants', () => {
         (await grant({ Name: 'a', Constraints: { EncryptionContextEquals: { a: '1' } } })).GrantId,
         (await grant({ Name: 'a', Constraints: { EncryptionContextSubset: { a: '1' } } })).GrantId,
         (await grant({ Name: 'a', Constraints: { SourceArn } })).GrantId,
-        (await grant({ Name: 'a', KeyId: (await newKey(services)).key.keyId })).GrantId,
+        (await grant({ Name: 'a', KeyId: (await newKey(on.services)).key.keyId })).GrantId,
       ])
       expect(ids.size).to.equal(8)
     })
@@ -147,9 +133,9 @@ describe('grants', () => {
 
     it('costs no more however many other grants have its name', async () => {
       const cost = async () => {
-        const before = hsm.status().calls.done
+        const before = on.hsm.status().calls.done
         await grant({ Name: 'a' })
-        return hsm.status().calls.done - before
+        return on.hsm.status().calls.done - before
       }
       await grant({ Name: 'a' })
       const alone = await cost()
@@ -160,7 +146,7 @@ describe('grants', () => {
     it('keeps pairs of any name', async () => {
       const pairs = JSON.parse('{ "__proto__": "1", "constructor": "2", "7": "3" }') as Record<string, string>
       const { GrantId } = await grant({ Name: 'a', Constraints: { EncryptionContextEquals: pairs } })
-      const { Grants: [listed] = [] } = await call(services, api.listGrants, { KeyId })
+      const { Grants: [listed] = [] } = await call(on.services, api.listGrants, { KeyId })
       expect(Object.entries(listed?.Constraints?.EncryptionContextEquals ?? {}).sort()).to.deep.equal(Object.entries(pairs).sort())
       expect((await grant({ Name: 'a', Constraints: { EncryptionContextEquals: pairs } })).GrantId).to.equal(GrantId)
       expect((await grant({ Name: 'a' })).GrantId).to.not.equal(GrantId)
@@ -168,9 +154,7 @@ describe('grants', () => {
 
     it('refuses the 50,001st grant of a key, but not one that is there already', async () => {
       const named = await grant({ Name: 'a' })
-      const full = servicesOver({
-        hsm, store: replacing(opened.store, { grants: replacing(opened.store.grants, { count: async () => 50_000 }) }),
-      })
+      const full = on.newServices({ store: replacing(on.store, { grants: replacing(on.store.grants, { count: async () => 50_000 }) }) })
       await refused(grant({}, full), 'LimitExceededException')
       await refused(grant({ DryRun: true }, full), 'LimitExceededException')
       expect(await grant({ Name: 'a' }, full)).to.deep.equal(named)
@@ -181,13 +165,14 @@ describe('grants', () => {
       expect(await idsOf()).to.deep.equal([])
     })
 
-    it('is for who may', () => refused(call(services, api.createGrant, { KeyId, GranteePrincipal: anne, Operations: ['Decrypt'] }, nobody),
-      'AccessDeniedException'))
+    it('is for who may', () => refused(
+      call(on.services, api.createGrant, { KeyId, GranteePrincipal: anne, Operations: ['Decrypt'] }, nobody), 'AccessDeniedException',
+    ))
 
     it('leaves the id in the audit log, and no token', async () => {
       const { GrantId, GrantToken } = await grant({ GrantTokens: [(await grant()).GrantToken] })
       expect(lastEvent()).to.deep.include({ eventName: 'CreateGrant', responseElements: { grantId: GrantId } })
-      expect(JSON.stringify(audit.events)).to.not.contain(GrantToken).and.not.contain('grantToken')
+      expect(JSON.stringify(on.audit.events)).to.not.contain(GrantToken).and.not.contain('grantToken')
     })
   })
 
@@ -232,17 +217,17 @@ describe('grants', () => {
 
     it('gives a page at a time, with a marker for the same listing only', async () => {
       const made = [await grant(), await grant(), await grant()].map(({ GrantId }) => GrantId).sort()
-      const first = await call(services, api.listGrants, { KeyId, Limit: 2 })
+      const first = await call(on.services, api.listGrants, { KeyId, Limit: 2 })
       expect([first.Grants?.map(({ GrantId }) => GrantId), first.Truncated]).to.deep.equal([made.slice(0, 2), true])
       const Marker = first.NextMarker ?? ''
-      const rest = await call(services, api.listGrants, { KeyId, Limit: 2, Marker })
+      const rest = await call(on.services, api.listGrants, { KeyId, Limit: 2, Marker })
       expect([rest.Grants?.map(({ GrantId }) => GrantId), rest.Truncated]).to.deep.equal([made.slice(2), false])
       await refused(idsOf({ Marker, GranteePrincipal: anne }), 'InvalidMarkerException')
     })
 
     it('shows the grants of a disabled key', async () => {
       const { GrantId } = await grant()
-      await call(services, disableKey, { KeyId })
+      await call(on.services, disableKey, { KeyId })
       expect(await idsOf()).to.deep.equal([GrantId])
     })
   })

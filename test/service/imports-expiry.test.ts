@@ -7,107 +7,90 @@ import { listKeyRotations, rotateKeyOnDemand } from '../../src/api/rotation.js'
 import { backingKey, wrappingKey } from '../../src/domain/material.js'
 import { dayMs } from '../../src/domain/rotation.js'
 import { expireImportedMaterial, removeWrappingKeys } from '../../src/jobs/expire-material.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import { dayOf } from '../../src/service/imports/wrapping-keys.js'
-import type { Services } from '../../src/service/services.js'
-import { MovedClock } from '../support/clock.js'
 import { importInto, newExternalKey } from '../support/importing.js'
-import { RecordedAudit } from '../support/recorded.js'
 import { refused } from '../support/refusal.js'
-import { call, openTestHsm, openTestStore, region, servicesOver, storedKey, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { call, region, storedKey } from '../support/services.js'
 
 const plaintext = Buffer.from('secret')
 
 describe('imported material that expires', function () {
   this.timeout(60_000)
-  let hsm: Hsm
-  let opened: TestStore
-  let clock: MovedClock
-  let audit: RecordedAudit
-  let services: Services
+  const on = serviceSuite()
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    clock = new MovedClock()
-    audit = new RecordedAudit()
-    services = servicesOver({ hsm, store: opened.store, clock, audit })
-  })
-  afterEach(() => opened.close())
-
-  const inDays = (days: number) => new Date(clock.now() + days * dayMs)
+  const inDays = (days: number) => new Date(on.clock.now() + days * dayMs)
   const expiring = (days: number) => ({ asked: { ValidTo: inDays(days) } })
-  const describeIt = async (KeyId: string) => (await call(services, describeKey, { KeyId })).KeyMetadata
+  const describeIt = async (KeyId: string) => (await call(on.services, describeKey, { KeyId })).KeyMetadata
   const seal = async (KeyId: string) =>
-    (await call(services, encrypt, { KeyId, Plaintext: Uint8Array.from(plaintext) })).CiphertextBlob ?? new Uint8Array()
-  const open = async (CiphertextBlob: Uint8Array) => Buffer.from((await call(services, decrypt, { CiphertextBlob })).Plaintext ?? [])
-  const objectOf = (KeyId: string, version = 1) => hsm.find({ ...backingKey(KeyId, version, 'gcm'), imported: true })
-  const run = () => expireImportedMaterial(services, 'this')
+    (await call(on.services, encrypt, { KeyId, Plaintext: Uint8Array.from(plaintext) })).CiphertextBlob ?? new Uint8Array()
+  const open = async (CiphertextBlob: Uint8Array) => Buffer.from((await call(on.services, decrypt, { CiphertextBlob })).Plaintext ?? [])
+  const objectOf = (KeyId: string, version = 1) => on.hsm.find({ ...backingKey(KeyId, version, 'gcm'), imported: true })
+  const run = () => expireImportedMaterial(on.services, 'this')
 
   it('says until when, and is gone for every use from then on, before the job has come by', async () => {
-    const KeyId = await newExternalKey(services)
-    await importInto(services, KeyId, randomBytes(32), expiring(2))
+    const KeyId = await newExternalKey(on.services)
+    await importInto(on.services, KeyId, randomBytes(32), expiring(2))
     expect(await describeIt(KeyId)).to.deep.include({ ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo: inDays(2) })
     const blob = await seal(KeyId)
-    clock.advance(2 * dayMs - 1)
+    on.clock.advance(2 * dayMs - 1)
     expect(await open(blob)).to.deep.equal(plaintext)
-    clock.advance(1)
+    on.clock.advance(1)
     await refused(open(blob), 'KMSInvalidStateException')
-    await refused(call(services, disableKey, { KeyId }), 'KMSInvalidStateException')
+    await refused(call(on.services, disableKey, { KeyId }), 'KMSInvalidStateException')
     expect(await describeIt(KeyId)).to.include({ KeyState: 'PendingImport' }).and.to.not.have.property('ValidTo')
   })
 
   it('is destroyed by the job, once, and not before its time', async () => {
-    const [KeyId, secret] = [await newExternalKey(services), randomBytes(32)]
-    const { KeyMaterialId } = await importInto(services, KeyId, secret, expiring(2))
+    const [KeyId, secret] = [await newExternalKey(on.services), randomBytes(32)]
+    const { KeyMaterialId } = await importInto(on.services, KeyId, secret, expiring(2))
     const blob = await seal(KeyId)
-    clock.advance(2 * dayMs - 1)
+    on.clock.advance(2 * dayMs - 1)
     expect(await run()).to.equal(0)
-    clock.advance(1)
+    on.clock.advance(1)
     expect(await run()).to.equal(1)
     expect(await run()).to.equal(0)
-    expect([await objectOf(KeyId), (await storedKey(opened.store, KeyId)).key.state]).to.deep.equal([undefined, 'PendingImport'])
-    const records = audit.events.filter(({ eventName }) => eventName === 'DeleteExpiredKeyMaterial')
+    expect([await objectOf(KeyId), (await storedKey(on.store, KeyId)).key.state]).to.deep.equal([undefined, 'PendingImport'])
+    const records = on.audit.events.filter(({ eventName }) => eventName === 'DeleteExpiredKeyMaterial')
     expect(records.map(({ additionalEventData }) => additionalEventData)).to.deep.equal([
       { keyVersions: [{ keyVersion: 1, keyMaterialId: KeyMaterialId }] },
     ])
-    await importInto(services, KeyId, secret)
+    await importInto(on.services, KeyId, secret)
     expect(await open(blob)).to.deep.equal(plaintext)
-    clock.advance(400 * dayMs)
+    on.clock.advance(400 * dayMs)
     expect(await run()).to.equal(0)
   })
 
   it('lives longer, or for ever, when it is imported again in time, and afterwards', async () => {
-    const [KeyId, secret] = [await newExternalKey(services), randomBytes(32)]
-    await importInto(services, KeyId, secret, expiring(2))
+    const [KeyId, secret] = [await newExternalKey(on.services), randomBytes(32)]
+    await importInto(on.services, KeyId, secret, expiring(2))
     const blob = await seal(KeyId)
-    clock.advance(dayMs)
-    await importInto(services, KeyId, secret, expiring(3))
-    clock.advance(2 * dayMs)
+    on.clock.advance(dayMs)
+    await importInto(on.services, KeyId, secret, expiring(3))
+    on.clock.advance(2 * dayMs)
     expect(await open(blob)).to.deep.equal(plaintext)
-    clock.advance(dayMs)
+    on.clock.advance(dayMs)
     await refused(open(blob), 'KMSInvalidStateException')
-    await importInto(services, KeyId, secret)
+    await importInto(on.services, KeyId, secret)
     expect(await open(blob)).to.deep.equal(plaintext)
     expect(await describeIt(KeyId)).to.include({ ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' })
   })
 
   it('while it waits for its rotation goes without harm', async () => {
-    const KeyId = await newExternalKey(services)
-    await importInto(services, KeyId, randomBytes(32))
-    await importInto(services, KeyId, randomBytes(32), { asked: { ImportType: 'NEW_KEY_MATERIAL', ValidTo: inDays(1) } })
-    clock.advance(dayMs)
-    await refused(call(services, rotateKeyOnDemand, { KeyId }), 'KMSInvalidStateException')
-    const { Rotations } = await call(services, listKeyRotations, { KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' })
+    const KeyId = await newExternalKey(on.services)
+    await importInto(on.services, KeyId, randomBytes(32))
+    await importInto(on.services, KeyId, randomBytes(32), { asked: { ImportType: 'NEW_KEY_MATERIAL', ValidTo: inDays(1) } })
+    on.clock.advance(dayMs)
+    await refused(call(on.services, rotateKeyOnDemand, { KeyId }), 'KMSInvalidStateException')
+    const { Rotations } = await call(on.services, listKeyRotations, { KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' })
     expect(Rotations?.[1]).to.include({ KeyMaterialState: 'PENDING_ROTATION', ImportState: 'PENDING_IMPORT' })
     expect(await run()).to.equal(1)
     expect([(await describeIt(KeyId))?.KeyState, await objectOf(KeyId, 2)]).to.deep.equal(['Enabled', undefined])
   })
 
   it('is asked for in the right words', async () => {
-    const [KeyId, secret] = [await newExternalKey(services), randomBytes(32)]
-    const give = (asked: object) => importInto(services, KeyId, secret, { asked })
+    const [KeyId, secret] = [await newExternalKey(on.services), randomBytes(32)]
+    const give = (asked: object) => importInto(on.services, KeyId, secret, { asked })
     const { message } = await refused(give({ ExpirationModel: 'KEY_MATERIAL_EXPIRES' }), 'ValidationException')
     expect(message).to.equal('A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES')
     await refused(give({ ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE', ValidTo: inDays(1) }), 'ValidationException')
@@ -119,19 +102,19 @@ describe('imported material that expires', function () {
 
   it('comes under a wrapping key that is destroyed when no token can name it any more', async () => {
     // A day that no other test of this process has.
-    clock.advance(1_000 * dayMs)
-    const removeOld = removeWrappingKeys(services)
-    const first = wrappingKey(2048, dayOf(clock.now()))
-    const KeyId = await newExternalKey(services)
-    await importInto(services, KeyId, randomBytes(32))
+    on.clock.advance(1_000 * dayMs)
+    const removeOld = removeWrappingKeys(on.services)
+    const first = wrappingKey(2048, dayOf(on.clock.now()))
+    const KeyId = await newExternalKey(on.services)
+    await importInto(on.services, KeyId, randomBytes(32))
     for (const days of [0, 1]) {
-      clock.advance(days * dayMs)
+      on.clock.advance(days * dayMs)
       await removeOld()
-      expect(await hsm.find(first)).to.not.equal(undefined)
+      expect(await on.hsm.find(first)).to.not.equal(undefined)
     }
-    clock.advance(dayMs)
+    on.clock.advance(dayMs)
     await removeOld()
-    expect(await hsm.find(first)).to.equal(undefined)
-    expect((await storedKey(opened.store, KeyId)).key.region).to.equal(region)
+    expect(await on.hsm.find(first)).to.equal(undefined)
+    expect((await storedKey(on.store, KeyId)).key.region).to.equal(region)
   })
 })

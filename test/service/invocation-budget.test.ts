@@ -1,30 +1,22 @@
 import { expect } from 'chai'
 import { relatedKeysMax } from '../../src/domain/multi-region.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import { IntegrityError } from '../../src/ports/keys.js'
 import { InvocationBudget } from '../../src/service/invocation-budget.js'
 import { keyId, region, sampleKey, sampleVersion } from '../contract/store-samples.js'
 import { rejected } from '../support/refusal.js'
-import { openTestHsm, openTestStore, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
 
 const version = sampleVersion(1, 1)
 /** Of a cap of 1,000: a sixteenth of it. */
 const reservationOf1000 = 62
 
 describe('invocation budget', () => {
-  let hsm: Hsm
-  let opened: TestStore
+  const on = serviceSuite()
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    await opened.store.keys.insert(sampleKey(1), [version])
-  })
-  afterEach(() => opened.close())
+  beforeEach(() => on.store.keys.insert(sampleKey(1), [version]))
 
-  const newBudget = (cap: number) => new InvocationBudget(opened.store.keys, cap)
-  const reserved = () => opened.store.keys.sealsReserved(region, keyId(1), 1)
+  const newBudget = (cap: number) => new InvocationBudget(on.store.keys, cap)
+  const reserved = () => on.store.keys.sealsReserved(region, keyId(1), 1)
 
   /** How many of so many attempts at once were not refused. */
   async function takeAtOnce(budget: InvocationBudget, attempts: number): Promise<number> {
@@ -50,7 +42,7 @@ describe('invocation budget', () => {
   it('gives each relative of a multi-Region key its part of the cap', async () => {
     const name = { keyId: 'mrk-1234abcd12ab34cd56ef1234567890ab' }
     const related = sampleVersion(2, 1, name)
-    await opened.store.keys.insert(sampleKey(2, { ...name, multiRegion: { primaryRegion: region } }), [related])
+    await on.store.keys.insert(sampleKey(2, { ...name, multiRegion: { primaryRegion: region } }), [related])
     const budget = newBudget(relatedKeysMax * 10)
     let taken = 0
     while (await budget.take(related) !== 'spent') taken++
@@ -58,7 +50,7 @@ describe('invocation budget', () => {
   })
 
   it('never gives more than the cap to several processes together', async () => {
-    const others = [await opened.second(), await opened.second()]
+    const others = [await on.second(), await on.second()]
     const budgets = [newBudget(500), ...others.map(store => new InvocationBudget(store.keys, 500))]
     const taken = await Promise.all(budgets.map(budget => takeAtOnce(budget, 400)))
     expect(taken.reduce((sum, of) => sum + of, 0)).to.equal(500)
@@ -96,7 +88,7 @@ describe('invocation budget', () => {
   })
 
   it('keeps versions apart', async () => {
-    await opened.store.keys.update(sampleKey(1), [sampleVersion(1, 2)])
+    await on.store.keys.update(sampleKey(1), [sampleVersion(1, 2)])
     const budget = newBudget(20)
     expect(await takeAtOnce(budget, 30)).to.equal(20)
     expect(await budget.take(sampleVersion(1, 2))).to.not.equal('spent')

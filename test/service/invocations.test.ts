@@ -8,39 +8,23 @@ import type { Caller } from '../../src/domain/caller.js'
 import { KmsError } from '../../src/domain/errors.js'
 import type { UsableKey } from '../../src/domain/key-state.js'
 import { dayMs } from '../../src/domain/rotation.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import { invocationName } from '../../src/service/invocations.js'
 import { onKey, type Operation } from '../../src/service/operation.js'
 import { performer } from '../../src/service/perform.js'
 import type { Services } from '../../src/service/services.js'
-import { MovedClock } from '../support/clock.js'
 import { replacing } from '../support/interruption.js'
-import { RecordedAudit, RecordedLog } from '../support/recorded.js'
+import { RecordedLog } from '../support/recorded.js'
 import { refused } from '../support/refusal.js'
-import {
-  accountId, administrator, call, newKey, nobody, openTestHsm, openTestStore, operationOf, region, servicesOver, type TestStore,
-} from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { accountId, administrator, call, newKey, nobody, operationOf, region } from '../support/services.js'
 
 const id = '8f3f1a52-0000-4000-8000-000000000001'
 
 describe('the retry of a call', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let audit: RecordedAudit
-  let clock: MovedClock
-  let services: Services
+  const on = serviceSuite()
   let key: UsableKey
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    audit = new RecordedAudit()
-    clock = new MovedClock()
-    services = servicesOver({ hsm, store: opened.store, audit, clock })
-    key = await newKey(services)
-  })
-  afterEach(() => opened.close())
+  beforeEach(async () => { key = await newKey(on.services) })
 
   interface Try {
     readonly invocationId?: string
@@ -50,7 +34,7 @@ describe('the retry of a call', () => {
   }
 
   async function attempt<C extends Contract>(contract: C, input: NoInfer<Partial<Input<C>>>, of: Try = {}): Promise<Output<C>> {
-    const { invocationId = id, caller = administrator, by = services, operation = operationOf(contract) } = of
+    const { invocationId = id, caller = administrator, by = on.services, operation = operationOf(contract) } = of
     const origin = { requestId: randomUUID(), sourceIp: '127.0.0.1', userAgent: 'test', ...invocationId !== '' && { invocationId } }
     const { output } = await performer(by)(origin, {
       authenticate: () => ({ caller, region }), operation: () => operation, input: () => ({ ...input }),
@@ -62,8 +46,8 @@ describe('the retry of a call', () => {
     KeyId: key.key.keyId, GranteePrincipal: accountId, Operations: ['Decrypt'],
     Constraints: { EncryptionContextSubset: { a: '1', b: '2' } },
   })
-  const grants = async () => (await call(services, listGrants, { KeyId: key.key.keyId })).Grants ?? []
-  const lastEvent = () => audit.events.at(-1)
+  const grants = async () => (await call(on.services, listGrants, { KeyId: key.key.keyId })).Grants ?? []
+  const lastEvent = () => on.audit.events.at(-1)
 
   it('gets the answer of the first try, and has no effect', async () => {
     const first = await attempt(createGrant, grantInput())
@@ -73,7 +57,7 @@ describe('the retry of a call', () => {
 
   it('gets it from another process, too, and with the pairs of a map in another order', async () => {
     const first = await attempt(createGrant, grantInput())
-    const by = servicesOver({ hsm, store: await opened.second(), clock })
+    const by = on.newServices({ store: await on.second() })
     const Constraints = { EncryptionContextSubset: { b: '2', a: '1' } }
     expect(await attempt(createGrant, { ...grantInput(), Constraints }, { by })).to.deep.equal(first)
   })
@@ -91,10 +75,10 @@ describe('the retry of a call', () => {
   it('says what has become of the key since', async () => {
     const KeyId = key.key.keyId
     expect(await attempt(scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })).to.include({ KeyState: 'PendingDeletion' })
-    await call(services, cancelKeyDeletion, { KeyId })
+    await call(on.services, cancelKeyDeletion, { KeyId })
     const again = await attempt(scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
     expect(again).to.include({ KeyState: 'Disabled' }).and.not.have.property('DeletionDate')
-    expect((await call(services, describeKey, { KeyId })).KeyMetadata?.KeyState).to.equal('Disabled')
+    expect((await call(on.services, describeKey, { KeyId })).KeyMetadata?.KeyState).to.equal('Disabled')
   })
 
   it('is none without an id, or with one that is no id', async () => {
@@ -132,20 +116,20 @@ describe('the retry of a call', () => {
 
   it('is none a day later, when it is forgotten', async () => {
     await attempt(createGrant, grantInput())
-    clock.advance(dayMs - 1)
-    await services.invocations.forgetOld()
+    on.clock.advance(dayMs - 1)
+    await on.services.invocations.forgetOld()
     await attempt(createGrant, grantInput())
     expect(await grants()).to.have.length(1)
-    clock.advance(1)
+    on.clock.advance(1)
     await attempt(createGrant, grantInput())
     expect(await grants()).to.have.length(2)
-    clock.advance(dayMs + 1)
-    expect(await services.invocations.forgetOld()).to.equal(1)
+    on.clock.advance(dayMs + 1)
+    expect(await on.services.invocations.forgetOld()).to.equal(1)
   })
 
   it('succeeds although the first try changed the state of the key', async () => {
     await attempt(createGrant, grantInput())
-    await call(services, scheduleKeyDeletion, { KeyId: key.key.keyId, PendingWindowInDays: 7 })
+    await call(on.services, scheduleKeyDeletion, { KeyId: key.key.keyId, PendingWindowInDays: 7 })
     expect((await attempt(createGrant, grantInput())).GrantId).to.be.a('string')
     await refused(attempt(createGrant, grantInput(), { invocationId: 'another' }), 'KMSInvalidStateException')
   })
@@ -159,9 +143,9 @@ describe('the retry of a call', () => {
   })
 
   it('of a call that was refused is judged anew', async () => {
-    await call(services, disableKey, { KeyId: key.key.keyId })
+    await call(on.services, disableKey, { KeyId: key.key.keyId })
     for (const _ of [1, 2]) await refused(attempt(createGrant, grantInput()), 'DisabledException')
-    await call(services, enableKey, { KeyId: key.key.keyId })
+    await call(on.services, enableKey, { KeyId: key.key.keyId })
     await attempt(createGrant, grantInput())
     expect(lastEvent()?.additionalEventData?.retryOf).to.equal(undefined)
     expect(await grants()).to.have.length(1)
@@ -173,8 +157,8 @@ describe('the retry of a call', () => {
 
   it('does not stop a call that cannot be remembered, and that is logged', async () => {
     const log = new RecordedLog()
-    const invocations = replacing(opened.store.invocations, { put: () => Promise.reject(new RangeError('no space left')) })
-    const by = servicesOver({ hsm, store: replacing(opened.store, { invocations }), clock, log })
+    const invocations = replacing(on.store.invocations, { put: () => Promise.reject(new RangeError('no space left')) })
+    const by = on.newServices({ store: replacing(on.store, { invocations }), log })
     expect((await attempt(createGrant, grantInput(), { by })).GrantId).to.be.a('string')
     expect(log.entries.map(({ level }) => level)).to.deep.equal(['error'])
   })

@@ -5,45 +5,32 @@ import { keyLastUsageTrackingOperation } from '../../src/api/enums.js'
 import { disableKey, describeKey, getKeyLastUsage } from '../../src/api/keys.js'
 import { contracts } from '../../src/api/operations.js'
 import type { UsableKey } from '../../src/domain/key-state.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import type { KeyUsageRecord, KeyUsages } from '../../src/ports/key-usages.js'
 import { LastUsage, type Usage } from '../../src/service/last-usage.js'
-import type { Services } from '../../src/service/services.js'
-import { MovedClock } from '../support/clock.js'
-import { RecordedAudit, RecordedLog } from '../support/recorded.js'
+import { RecordedLog } from '../support/recorded.js'
 import { refused, rejected } from '../support/refusal.js'
-import { call, newKey, openTestHsm, openTestStore, region, servicesOver, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { call, newKey, region } from '../support/services.js'
 
 const Plaintext = () => Buffer.from('secret')
 
 describe('GetKeyLastUsage', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let audit: RecordedAudit
-  let clock: MovedClock
-  let services: Services
+  const on = serviceSuite()
   let key: UsableKey
   let KeyId: string
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
   beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    audit = new RecordedAudit()
-    clock = new MovedClock()
-    services = servicesOver({ hsm, store: opened.store, audit, clock })
-    key = await newKey(services)
+    key = await newKey(on.services)
     KeyId = key.key.keyId
   })
-  afterEach(() => opened.close())
 
-  const usage = async (of = KeyId, by = services) => (await call(by, getKeyLastUsage, { KeyId: of })).KeyLastUsage
+  const usage = async (of = KeyId, by = on.services) => (await call(by, getKeyLastUsage, { KeyId: of })).KeyLastUsage
 
   it('of a key that was never used says since when that is known', async () => {
-    clock.advance(5_000)
+    on.clock.advance(5_000)
     const created = new Date(key.key.createdAt)
     for (const ref of [KeyId, key.key.arn]) {
-      expect(await call(services, getKeyLastUsage, { KeyId: ref })).to.deep.equal({
+      expect(await call(on.services, getKeyLastUsage, { KeyId: ref })).to.deep.equal({
         KeyId, KeyLastUsage: {}, TrackingStartDate: created, KeyCreationDate: created,
       })
     }
@@ -51,16 +38,16 @@ describe('GetKeyLastUsage', () => {
 
   it('begins when tracking did, for a key that is older', async () => {
     const since = key.key.createdAt + 1_000
-    const later = { ...services, lastUsage: new LastUsage(opened.store.keyUsages, since, new RecordedLog()) }
+    const later = { ...on.services, lastUsage: new LastUsage(on.store.keyUsages, since, new RecordedLog()) }
     expect((await call(later, getKeyLastUsage, { KeyId })).TrackingStartDate).to.deep.equal(new Date(since))
   })
 
   it('says what the last use was, in the words of its audit record', async () => {
-    await call(services, encrypt, { KeyId, Plaintext: Plaintext() })
-    clock.advance(5_000)
-    await call(services, dataKeys.generateDataKey, { KeyId, KeySpec: 'AES_256' })
-    const event = audit.events.at(-1)
-    clock.advance(5_000)
+    await call(on.services, encrypt, { KeyId, Plaintext: Plaintext() })
+    on.clock.advance(5_000)
+    await call(on.services, dataKeys.generateDataKey, { KeyId, KeySpec: 'AES_256' })
+    const event = on.audit.events.at(-1)
+    on.clock.advance(5_000)
     expect(await usage()).to.deep.equal({
       Operation: 'GenerateDataKey', Timestamp: new Date(event?.eventTime ?? 0),
       CloudTrailEventId: event?.eventID, KmsRequestId: event?.requestID,
@@ -68,35 +55,35 @@ describe('GetKeyLastUsage', () => {
   })
 
   it('of ReEncrypt counts for both keys', async () => {
-    const other = (await newKey(services)).key.keyId
-    const { CiphertextBlob } = await call(services, encrypt, { KeyId, Plaintext: Plaintext() })
-    await call(services, reEncrypt, { CiphertextBlob: CiphertextBlob ?? Buffer.alloc(0), DestinationKeyId: other })
+    const other = (await newKey(on.services)).key.keyId
+    const { CiphertextBlob } = await call(on.services, encrypt, { KeyId, Plaintext: Plaintext() })
+    await call(on.services, reEncrypt, { CiphertextBlob: CiphertextBlob ?? Buffer.alloc(0), DestinationKeyId: other })
     expect([(await usage())?.Operation, (await usage(other))?.Operation]).to.deep.equal(['ReEncrypt', 'ReEncrypt'])
   })
 
   it('counts neither what failed, nor a DryRun, nor what uses no key material', async () => {
-    await refused(call(services, decrypt, { KeyId, CiphertextBlob: Buffer.from('x') }), 'InvalidCiphertextException')
-    await refused(call(services, encrypt, { KeyId, Plaintext: Plaintext(), DryRun: true }), 'DryRunOperationException')
-    await call(services, describeKey, { KeyId })
-    await call(services, disableKey, { KeyId })
-    await refused(call(services, encrypt, { KeyId, Plaintext: Plaintext() }), 'DisabledException')
+    await refused(call(on.services, decrypt, { KeyId, CiphertextBlob: Buffer.from('x') }), 'InvalidCiphertextException')
+    await refused(call(on.services, encrypt, { KeyId, Plaintext: Plaintext(), DryRun: true }), 'DryRunOperationException')
+    await call(on.services, describeKey, { KeyId })
+    await call(on.services, disableKey, { KeyId })
+    await refused(call(on.services, encrypt, { KeyId, Plaintext: Plaintext() }), 'DisabledException')
     expect(await usage()).to.deep.equal({})
   })
 
   it('knows what was written, after a restart', async () => {
-    await call(services, encrypt, { KeyId, Plaintext: Plaintext() })
+    await call(on.services, encrypt, { KeyId, Plaintext: Plaintext() })
     const before = await usage()
-    await services.lastUsage.flush()
-    const restarted = servicesOver({ hsm, store: await opened.second() })
+    await on.services.lastUsage.flush()
+    const restarted = on.newServices({ store: await on.second() })
     expect(await usage(KeyId, restarted)).to.deep.equal(before)
   })
 
   it('prefers what came after the last write', async () => {
-    await call(services, encrypt, { KeyId, Plaintext: Plaintext() })
-    await services.lastUsage.flush()
-    await call(services, dataKeys.generateDataKeyWithoutPlaintext, { KeyId, NumberOfBytes: 8 })
+    await call(on.services, encrypt, { KeyId, Plaintext: Plaintext() })
+    await on.services.lastUsage.flush()
+    await call(on.services, dataKeys.generateDataKeyWithoutPlaintext, { KeyId, NumberOfBytes: 8 })
     expect((await usage())?.Operation).to.equal('GenerateDataKeyWithoutPlaintext')
-    await services.lastUsage.flush()
+    await on.services.lastUsage.flush()
     expect((await usage())?.Operation).to.equal('GenerateDataKeyWithoutPlaintext')
   })
 

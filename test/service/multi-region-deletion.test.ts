@@ -8,16 +8,12 @@ import { rotateKeyOnDemand } from '../../src/api/rotation.js'
 import { backingKey } from '../../src/domain/material.js'
 import { dayMs } from '../../src/domain/rotation.js'
 import { deleteExpiredKeys } from '../../src/jobs/due-keys.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import { reconcile } from '../../src/service/reconcile.js'
-import type { Services } from '../../src/service/services.js'
 import { tokenObjects } from '../../src/service/token-objects.js'
-import { MovedClock } from '../support/clock.js'
 import { Interruption } from '../support/interruption.js'
 import { refused } from '../support/refusal.js'
-import {
-  call, openTestHsm, openTestStore, region, servicesOver, storedKey, type ServicesOptions, type TestStore,
-} from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { call, region, storedKey } from '../support/services.js'
 
 const elsewhere = 'us-east-1'
 const windowDays = 7
@@ -26,46 +22,32 @@ const plaintext = Buffer.from('secret')
 const stepsMax = 100
 
 describe('deletion of multi-Region keys', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let clock: MovedClock
-  let services: Services
-
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    clock = new MovedClock()
-    services = newServices()
-  })
-  afterEach(() => opened.close())
-
-  const newServices = (options: Partial<ServicesOptions> = {}) => servicesOver({ hsm, store: opened.store, clock, ...options })
+  const on = serviceSuite()
 
   /** With two versions, in both Regions. */
   async function newPair(): Promise<string> {
-    const KeyId = (await call(services, createKey, { MultiRegion: true })).KeyMetadata?.KeyId ?? ''
-    await call(services, rotateKeyOnDemand, { KeyId })
-    await call(services, replicateKey, { KeyId, ReplicaRegion: elsewhere })
+    const KeyId = (await call(on.services, createKey, { MultiRegion: true })).KeyMetadata?.KeyId ?? ''
+    await call(on.services, rotateKeyOnDemand, { KeyId })
+    await call(on.services, replicateKey, { KeyId, ReplicaRegion: elsewhere })
     return KeyId
   }
 
   function schedule(KeyId: string, at: string) {
-    return call(services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: windowDays }, undefined, at)
+    return call(on.services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: windowDays }, undefined, at)
   }
 
   async function metadata(KeyId: string, at = region) {
-    return (await call(services, describeKey, { KeyId }, undefined, at)).KeyMetadata
+    return (await call(on.services, describeKey, { KeyId }, undefined, at)).KeyMetadata
   }
 
   async function objectsOf(keyId: string): Promise<number> {
-    const found = await Promise.all([1, 2].map(version => hsm.find(backingKey(keyId, version, 'gcm'))))
+    const found = await Promise.all([1, 2].map(version => on.hsm.find(backingKey(keyId, version, 'gcm'))))
     return found.filter(evidence => evidence !== undefined).length
   }
 
   async function pass(days = windowDays): Promise<void> {
-    clock.advance(days * dayMs)
-    await deleteExpiredKeys(services, 'this')
+    on.clock.advance(days * dayMs)
+    await deleteExpiredKeys(on.services, 'this')
   }
 
   it('of a primary waits for the last replica', async () => {
@@ -84,7 +66,7 @@ describe('deletion of multi-Region keys', () => {
     await refused(metadata(keyId, elsewhere), 'NotFoundException')
     expect(await objectsOf(keyId)).to.equal(2)
     const waiting = await metadata(keyId)
-    expect(waiting).to.deep.include({ KeyState: 'PendingDeletion', DeletionDate: new Date(clock.now() + windowDays * dayMs) })
+    expect(waiting).to.deep.include({ KeyState: 'PendingDeletion', DeletionDate: new Date(on.clock.now() + windowDays * dayMs) })
     expect(waiting).to.not.have.property('PendingDeletionWindowInDays')
 
     await pass()
@@ -95,13 +77,13 @@ describe('deletion of multi-Region keys', () => {
   it('of a replica leaves the primary all its material', async () => {
     const keyId = await newPair()
     const { CiphertextBlob: blob } = await call(
-      services, encrypt, { KeyId: keyId, Plaintext: Uint8Array.from(plaintext) }, undefined, elsewhere)
+      on.services, encrypt, { KeyId: keyId, Plaintext: Uint8Array.from(plaintext) }, undefined, elsewhere)
     await schedule(keyId, elsewhere)
     await pass()
     expect(await objectsOf(keyId)).to.equal(2)
-    const { Plaintext } = await call(services, decrypt, { CiphertextBlob: blob ?? new Uint8Array() })
+    const { Plaintext } = await call(on.services, decrypt, { CiphertextBlob: blob ?? new Uint8Array() })
     expect(Buffer.from(Plaintext ?? [])).to.deep.equal(plaintext)
-    const { key, versions } = await storedKey(opened.store, keyId, elsewhere)
+    const { key, versions } = await storedKey(on.store, keyId, elsewhere)
     expect([key.state, ...[...versions.values()].map(({ state }) => state)]).to.deep.equal(['Destroyed', 'destroyed', 'destroyed'])
     expect((await metadata(keyId))?.KeyState).to.equal('Enabled')
   })
@@ -110,7 +92,7 @@ describe('deletion of multi-Region keys', () => {
     const keyId = await newPair()
     await schedule(keyId, region)
     await refused(schedule(keyId, region), 'KMSInvalidStateException')
-    await call(services, cancelKeyDeletion, { KeyId: keyId })
+    await call(on.services, cancelKeyDeletion, { KeyId: keyId })
     const shown = await metadata(keyId)
     expect(shown?.KeyState).to.equal('Disabled')
     expect(shown).to.not.have.property('PendingDeletionWindowInDays')
@@ -118,39 +100,39 @@ describe('deletion of multi-Region keys', () => {
 
   it('can be followed by a new replica, which does not forget how often its versions sealed', async () => {
     const keyId = await newPair()
-    await call(services, encrypt, { KeyId: keyId, Plaintext: Uint8Array.from(plaintext) }, undefined, elsewhere)
-    const sealed = await opened.store.keys.sealsReserved(elsewhere, keyId, 2)
+    await call(on.services, encrypt, { KeyId: keyId, Plaintext: Uint8Array.from(plaintext) }, undefined, elsewhere)
+    const sealed = await on.store.keys.sealsReserved(elsewhere, keyId, 2)
     expect(sealed).to.be.greaterThan(0)
     await schedule(keyId, elsewhere)
     await pass()
-    await call(services, rotateKeyOnDemand, { KeyId: keyId })
-    await call(services, replicateKey, { KeyId: keyId, ReplicaRegion: elsewhere })
-    expect(await opened.store.keys.sealsReserved(elsewhere, keyId, 2)).to.equal(sealed)
-    const { CiphertextBlob: blob } = await call(services, encrypt, { KeyId: keyId, Plaintext: Uint8Array.from(plaintext) })
-    await call(services, decrypt, { CiphertextBlob: blob ?? new Uint8Array() }, undefined, elsewhere)
-    const { versions } = await storedKey(opened.store, keyId, elsewhere)
+    await call(on.services, rotateKeyOnDemand, { KeyId: keyId })
+    await call(on.services, replicateKey, { KeyId: keyId, ReplicaRegion: elsewhere })
+    expect(await on.store.keys.sealsReserved(elsewhere, keyId, 2)).to.equal(sealed)
+    const { CiphertextBlob: blob } = await call(on.services, encrypt, { KeyId: keyId, Plaintext: Uint8Array.from(plaintext) })
+    await call(on.services, decrypt, { CiphertextBlob: blob ?? new Uint8Array() }, undefined, elsewhere)
+    const { versions } = await storedKey(on.store, keyId, elsewhere)
     expect([...versions.values()].map(({ state }) => state)).to.deep.equal(['ready', 'ready', 'ready'])
   })
 
   it('goes on once a half-made replica is taken back', async () => {
-    const keyId = (await call(services, createKey, { MultiRegion: true })).KeyMetadata?.KeyId ?? ''
-    const { key } = await storedKey(opened.store, keyId)
-    await opened.store.keys.insert({ ...key, region: elsewhere, state: 'Creating', revision: 1 }, [])
+    const keyId = (await call(on.services, createKey, { MultiRegion: true })).KeyMetadata?.KeyId ?? ''
+    const { key } = await storedKey(on.store, keyId)
+    await on.store.keys.insert({ ...key, region: elsewhere, state: 'Creating', revision: 1 }, [])
     expect((await schedule(keyId, region)).KeyState).to.equal('PendingReplicaDeletion')
     await pass()
     expect((await metadata(keyId))?.KeyState).to.equal('PendingReplicaDeletion')
-    await reconcile(services, 'next', true)
+    await reconcile(on.services, 'next', true)
     await pass(0)
     expect((await metadata(keyId))?.KeyState).to.equal('PendingDeletion')
   })
 
   it('leaves the objects to the key that still needs them, in lists of the token, too', async () => {
     const KeyId = await newPair()
-    await call(services, updatePrimaryRegion, { KeyId, PrimaryRegion: elsewhere })
+    await call(on.services, updatePrimaryRegion, { KeyId, PrimaryRegion: elsewhere })
     await schedule(KeyId, region)
     await pass()
-    expect((await storedKey(opened.store, KeyId)).key.state).to.equal('Destroyed')
-    const objects = await tokenObjects(await hsm.list(), 'default', opened.store)
+    expect((await storedKey(on.store, KeyId)).key.state).to.equal('Destroyed')
+    const objects = await tokenObjects(await on.hsm.list(), 'default', on.store)
     const ours = objects.filter(({ owner }) => owner?.kind === 'backing-key' && owner.keyId === KeyId)
     expect(ours.map(({ standing, key }) => ({ standing, ...key }))).to.deep.equal([1, 2].map(() => (
       { standing: 'known', region: elsewhere, keyStore: 'default', keyState: 'Enabled', versionState: 'ready' }
@@ -160,18 +142,18 @@ describe('deletion of multi-Region keys', () => {
   it('leaves nothing of a replica to the next one in its place', async () => {
     const KeyId = await newPair()
     const principal = '111122223333'
-    await call(services, encrypt, { KeyId, Plaintext: plaintext }, undefined, elsewhere)
-    await call(services, createGrant, { KeyId, GranteePrincipal: principal, Operations: ['Decrypt'] }, undefined, elsewhere)
-    await call(services, createAlias, { AliasName: 'alias/replica', TargetKeyId: KeyId }, undefined, elsewhere)
+    await call(on.services, encrypt, { KeyId, Plaintext: plaintext }, undefined, elsewhere)
+    await call(on.services, createGrant, { KeyId, GranteePrincipal: principal, Operations: ['Decrypt'] }, undefined, elsewhere)
+    await call(on.services, createAlias, { AliasName: 'alias/replica', TargetKeyId: KeyId }, undefined, elsewhere)
     await schedule(KeyId, elsewhere)
     await pass()
-    await services.lastUsage.flush()
-    await call(services, replicateKey, { KeyId, ReplicaRegion: elsewhere })
-    expect((await call(services, getKeyLastUsage, { KeyId }, undefined, elsewhere)).KeyLastUsage).to.deep.equal({})
-    expect((await call(services, listGrants, { KeyId }, undefined, elsewhere)).Grants).to.deep.equal([])
-    expect((await call(services, listAliases, { KeyId }, undefined, elsewhere)).Aliases).to.deep.equal([])
-    await call(services, encrypt, { KeyId, Plaintext: plaintext }, undefined, elsewhere)
-    expect((await call(services, getKeyLastUsage, { KeyId }, undefined, elsewhere)).KeyLastUsage).to.include({ Operation: 'Encrypt' })
+    await on.services.lastUsage.flush()
+    await call(on.services, replicateKey, { KeyId, ReplicaRegion: elsewhere })
+    expect((await call(on.services, getKeyLastUsage, { KeyId }, undefined, elsewhere)).KeyLastUsage).to.deep.equal({})
+    expect((await call(on.services, listGrants, { KeyId }, undefined, elsewhere)).Grants).to.deep.equal([])
+    expect((await call(on.services, listAliases, { KeyId }, undefined, elsewhere)).Aliases).to.deep.equal([])
+    await call(on.services, encrypt, { KeyId, Plaintext: plaintext }, undefined, elsewhere)
+    expect((await call(on.services, getKeyLastUsage, { KeyId }, undefined, elsewhere)).KeyLastUsage).to.include({ Operation: 'Encrypt' })
   })
 
   for (const [what, condemned] of [['a replica', [elsewhere]], ['both', [elsewhere, region]]] as const) {
@@ -179,28 +161,28 @@ describe('deletion of multi-Region keys', () => {
       for (let steps = 0; ; steps++) {
         const keyId = await newPair()
         for (const at of condemned.toReversed()) await schedule(keyId, at)
-        clock.advance(windowDays * dayMs)
+        on.clock.advance(windowDays * dayMs)
         const interruption = new Interruption(steps)
-        const killed = newServices({
-          hsm: interruption.over(hsm, 'hsm'),
+        const killed = on.newServices({
+          hsm: interruption.over(on.hsm, 'hsm'),
           store: {
-            ...opened.store, keys: interruption.over(opened.store.keys, 'keys'), grants: interruption.over(opened.store.grants, 'grants'),
+            ...on.store, keys: interruption.over(on.store.keys, 'keys'), grants: interruption.over(on.store.grants, 'grants'),
           },
         })
         for (let round = 0; round < condemned.length && !interruption.hit; round++) {
           await deleteExpiredKeys(killed, 'killed').catch(() => {})
-          clock.advance(windowDays * dayMs)
-          const { key } = await storedKey(opened.store, keyId)
+          on.clock.advance(windowDays * dayMs)
+          const { key } = await storedKey(on.store, keyId)
           // Whatever is left half-way, a primary that is still wanted has its objects.
           if (key.state !== 'Destroying' && key.state !== 'Destroyed') expect(await objectsOf(keyId)).to.equal(2)
         }
-        services = newServices()
+        on.restart()
         for (const _ of condemned) {
-          await reconcile(services, 'next', true)
+          await reconcile(on.services, 'next', true)
           await pass()
         }
-        expect((await storedKey(opened.store, keyId, elsewhere)).key.state).to.equal('Destroyed')
-        const { key: { state } } = await storedKey(opened.store, keyId)
+        expect((await storedKey(on.store, keyId, elsewhere)).key.state).to.equal('Destroyed')
+        const { key: { state } } = await storedKey(on.store, keyId)
         expect([state, await objectsOf(keyId)], interruption.steps.join())
           .to.deep.equal(condemned.length === 2 ? ['Destroyed', 0] : ['Enabled', 2])
         if (!interruption.hit) return

@@ -8,17 +8,12 @@ import type { KeyView } from '../../src/domain/key.js'
 import { relatedKeysMax } from '../../src/domain/multi-region.js'
 import { dayMs } from '../../src/domain/rotation.js'
 import { deleteExpiredKeys, rotateDueKeys } from '../../src/jobs/due-keys.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import { scheduleOf } from '../../src/service/multi-region.js'
 import { reconcile } from '../../src/service/reconcile.js'
-import type { Services } from '../../src/service/services.js'
-import { MovedClock } from '../support/clock.js'
 import { Interruption } from '../support/interruption.js'
 import { refused } from '../support/refusal.js'
-import {
-  accountId, administrator, call, openTestHsm, openTestStore, operationOf, region, servicesOver, storedKey, type ServicesOptions,
-  type TestStore,
-} from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { accountId, administrator, call, operationOf, region, storedKey } from '../support/services.js'
 
 const elsewhere = 'us-east-1'
 const plaintext = Buffer.from('secret')
@@ -26,42 +21,28 @@ const plaintext = Buffer.from('secret')
 const stepsMax = 100
 
 describe('multi-Region keys', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let clock: MovedClock
-  let services: Services
+  const on = serviceSuite()
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    clock = new MovedClock()
-    services = newServices()
-  })
-  afterEach(() => opened.close())
-
-  const newServices = (options: Partial<ServicesOptions> = {}) => servicesOver({ hsm, store: opened.store, clock, ...options })
-
-  async function newPrimary(asked: Parameters<typeof call<typeof createKey>>[2] = {}, by = services): Promise<string> {
+  async function newPrimary(asked: Parameters<typeof call<typeof createKey>>[2] = {}, by = on.services): Promise<string> {
     return (await call(by, createKey, { MultiRegion: true, ...asked })).KeyMetadata?.KeyId ?? ''
   }
 
-  const replicate = (KeyId: string, asked = {}, by = services) => call(by, replicateKey, { KeyId, ReplicaRegion: elsewhere, ...asked })
+  const replicate = (KeyId: string, asked = {}, by = on.services) => call(by, replicateKey, { KeyId, ReplicaRegion: elsewhere, ...asked })
 
-  async function newPair(by = services): Promise<string> {
+  async function newPair(by = on.services): Promise<string> {
     const keyId = await newPrimary({}, by)
     await replicate(keyId, {}, by)
     return keyId
   }
 
-  const stored = (keyId: string) => Promise.all([region, elsewhere].map(at => storedKey(opened.store, keyId, at)))
+  const stored = (keyId: string) => Promise.all([region, elsewhere].map(at => storedKey(on.store, keyId, at)))
 
-  async function seal(KeyId: string, at: string, by = services): Promise<Uint8Array> {
+  async function seal(KeyId: string, at: string, by = on.services): Promise<Uint8Array> {
     const { CiphertextBlob } = await call(by, encrypt, { KeyId, Plaintext: Uint8Array.from(plaintext) }, undefined, at)
     return CiphertextBlob ?? new Uint8Array()
   }
 
-  async function expectOpens(blob: Uint8Array, at: string, by = services): Promise<void> {
+  async function expectOpens(blob: Uint8Array, at: string, by = on.services): Promise<void> {
     const { Plaintext } = await call(by, decrypt, { CiphertextBlob: blob }, undefined, at)
     expect(Buffer.from(Plaintext ?? [])).to.deep.equal(plaintext)
   }
@@ -87,7 +68,7 @@ describe('multi-Region keys', () => {
       })
       expect(answer.ReplicaTags).to.deep.equal([])
       expect(answer.ReplicaPolicy).to.contain('111122223333')
-      const { KeyMetadata } = await call(services, describeKey, { KeyId: keyId })
+      const { KeyMetadata } = await call(on.services, describeKey, { KeyId: keyId })
       expect(KeyMetadata?.MultiRegionConfiguration).to.deep.equal({
         MultiRegionKeyType: 'PRIMARY', PrimaryKey: named(region), ReplicaKeys: [named(elsewhere)],
       })
@@ -103,15 +84,15 @@ describe('multi-Region keys', () => {
     it('brings the earlier versions along', async () => {
       const keyId = await newPrimary()
       const old = await seal(keyId, region)
-      await call(services, rotateKeyOnDemand, { KeyId: keyId })
+      await call(on.services, rotateKeyOnDemand, { KeyId: keyId })
       await replicate(keyId)
       await expectOpens(old, elsewhere)
     })
 
     it('leaves state and description to each', async () => {
       const keyId = await newPair()
-      await call(services, disableKey, { KeyId: keyId })
-      await refused(call(services, encrypt, { KeyId: keyId, Plaintext: plaintext }), 'DisabledException')
+      await call(on.services, disableKey, { KeyId: keyId })
+      await refused(call(on.services, encrypt, { KeyId: keyId, Plaintext: plaintext }), 'DisabledException')
       await seal(keyId, elsewhere)
     })
 
@@ -133,20 +114,20 @@ describe('multi-Region keys', () => {
       const keyId = await newPair()
       const arn = `arn:aws:kms:${elsewhere}:111122223333:key/${keyId}`
       const { message } = await refused(
-        call(services, replicateKey, { KeyId: keyId, ReplicaRegion: region }, undefined, elsewhere), 'UnsupportedOperationException')
+        call(on.services, replicateKey, { KeyId: keyId, ReplicaRegion: region }, undefined, elsewhere), 'UnsupportedOperationException')
       expect(message).to.equal(`${arn} is not a multi-region primary key.`)
-      const single = (await call(services, createKey, {})).KeyMetadata?.KeyId ?? ''
+      const single = (await call(on.services, createKey, {})).KeyMetadata?.KeyId ?? ''
       await refused(replicate(single), 'UnsupportedOperationException')
     })
 
     it('is refused beyond the number of relatives that share the budget', async () => {
-      const many = { ...services, regions: Array.from({ length: relatedKeysMax + 1 }, (_, at) => `eu-test-${at}`) }
+      const many = { ...on.services, regions: Array.from({ length: relatedKeysMax + 1 }, (_, at) => `eu-test-${at}`) }
       const keyId = await newPrimary()
       for (const ReplicaRegion of many.regions.slice(0, relatedKeysMax - 1)) await replicate(keyId, { ReplicaRegion }, many)
       await refused(replicate(keyId, { ReplicaRegion: `eu-test-${relatedKeysMax}` }, many), 'LimitExceededException')
       // One that is gone has sealed, too: only another in its own place may follow it.
       await call(many, scheduleKeyDeletion, { KeyId: keyId }, undefined, 'eu-test-0')
-      clock.advance(30 * dayMs)
+      on.clock.advance(30 * dayMs)
       expect(await deleteExpiredKeys(many, 'this')).to.equal(1)
       await refused(replicate(keyId, { ReplicaRegion: `eu-test-${relatedKeysMax}` }, many), 'LimitExceededException')
       await replicate(keyId, { ReplicaRegion: 'eu-test-0' }, many)
@@ -161,14 +142,14 @@ describe('multi-Region keys', () => {
       for (let steps = 0; ; steps++) {
         const keyId = await newPrimary()
         const interruption = new Interruption(steps)
-        const killed = newServices({ store: { ...opened.store, keys: interruption.over(opened.store.keys, 'keys') } })
+        const killed = on.newServices({ store: { ...on.store, keys: interruption.over(on.store.keys, 'keys') } })
         await replicate(keyId, {}, killed).catch((error: unknown) => {
           if (!interruption.hit) throw error
         })
-        services = newServices()
-        await reconcile(services, 'next', true)
-        expect(await opened.store.keys.unsettled(10)).to.deep.equal([])
-        const regions = await opened.store.keys.regionsOf(keyId)
+        on.restart()
+        await reconcile(on.services, 'next', true)
+        expect(await on.store.keys.unsettled(10)).to.deep.equal([])
+        const regions = await on.store.keys.regionsOf(keyId)
         if (regions.length === 1) await replicate(keyId)
         await expectOpens(await seal(keyId, region), elsewhere)
         if (!interruption.hit) return expect(regions).to.deep.equal([region, elsewhere])
@@ -181,9 +162,9 @@ describe('multi-Region keys', () => {
     it('of the primary reaches every relative in one write', async () => {
       const keyId = await newPair()
       const before = await seal(keyId, elsewhere)
-      await call(services, rotateKeyOnDemand, { KeyId: keyId })
+      await call(on.services, rotateKeyOnDemand, { KeyId: keyId })
       expectSameMaterial(await stored(keyId))
-      expect((await storedKey(opened.store, keyId, elsewhere)).key.currentVersion).to.equal(2)
+      expect((await storedKey(on.store, keyId, elsewhere)).key.currentVersion).to.equal(2)
       for (const at of [region, elsewhere]) await expectOpens(before, at)
       await expectOpens(await seal(keyId, elsewhere), region)
     })
@@ -192,14 +173,14 @@ describe('multi-Region keys', () => {
       for (let steps = 0; ; steps++) {
         const keyId = await newPair()
         const interruption = new Interruption(steps)
-        const killed = newServices({
-          hsm: interruption.over(hsm, 'hsm'), store: { ...opened.store, keys: interruption.over(opened.store.keys, 'keys') },
+        const killed = on.newServices({
+          hsm: interruption.over(on.hsm, 'hsm'), store: { ...on.store, keys: interruption.over(on.store.keys, 'keys') },
         })
         await call(killed, rotateKeyOnDemand, { KeyId: keyId }).catch((error: unknown) => {
           if (!interruption.hit) throw error
         })
-        services = newServices()
-        await reconcile(services, 'next', true)
+        on.restart()
+        await reconcile(on.services, 'next', true)
         expectSameMaterial(await stored(keyId))
         await expectOpens(await seal(keyId, elsewhere), region)
         if (!interruption.hit) return
@@ -209,39 +190,40 @@ describe('multi-Region keys', () => {
 
     it('comes about when a replica has used up its part of the budget', async () => {
       const sealsPerVersionMax = relatedKeysMax * 2
-      const spending = newServices({ sealsPerVersionMax })
+      const spending = on.newServices({ sealsPerVersionMax })
       const keyId = await newPair(spending)
       for (let count = 0; count < 3; count++) await seal(keyId, elsewhere, spending)
       const [primary, replica] = await stored(keyId)
       expect(replica?.key.currentVersion).to.be.greaterThan(1)
       expect(primary?.key.currentVersion).to.equal(replica?.key.currentVersion)
-      expect(await opened.store.keys.sealsReserved(elsewhere, keyId, 1)).to.equal(2)
-      expect(await opened.store.keys.sealsReserved(region, keyId, 1)).to.equal(0)
+      expect(await on.store.keys.sealsReserved(elsewhere, keyId, 1)).to.equal(2)
+      expect(await on.store.keys.sealsReserved(region, keyId, 1)).to.equal(0)
     })
 
     it('by schedule is the primary\'s', async () => {
       const keyId = await newPair()
-      await call(services, enableKeyRotation, { KeyId: keyId, RotationPeriodInDays: 90 })
-      expect((await scheduleOf(await storedKey(opened.store, keyId, elsewhere), services)).schedule?.periodInDays).to.equal(90)
-      clock.advance(90 * dayMs)
-      expect(await rotateDueKeys(services, 'this')).to.equal(1)
+      await call(on.services, enableKeyRotation, { KeyId: keyId, RotationPeriodInDays: 90 })
+      expect((await scheduleOf(await storedKey(on.store, keyId, elsewhere), on.services)).schedule?.periodInDays).to.equal(90)
+      on.clock.advance(90 * dayMs)
+      expect(await rotateDueKeys(on.services, 'this')).to.equal(1)
       expectSameMaterial(await stored(keyId))
     })
   })
 
   describe('UpdatePrimaryRegion', () => {
-    const move = (KeyId: string, to: string, at: string) => call(services, updatePrimaryRegion, { KeyId, PrimaryRegion: to }, undefined, at)
+    const move = (KeyId: string, to: string, at: string) =>
+      call(on.services, updatePrimaryRegion, { KeyId, PrimaryRegion: to }, undefined, at)
 
     it('makes the replica the primary and takes the schedule along', async () => {
       const keyId = await newPair()
-      await call(services, enableKeyRotation, { KeyId: keyId, RotationPeriodInDays: 90 })
+      await call(on.services, enableKeyRotation, { KeyId: keyId, RotationPeriodInDays: 90 })
       await move(keyId, elsewhere, region)
       const [old, primary] = await stored(keyId)
       expect([old?.key.multiRegion, primary?.key.multiRegion]).to.deep.equal([{ primaryRegion: elsewhere }, { primaryRegion: elsewhere }])
       expect(old?.key).to.not.have.property('schedule')
       expect(primary?.key.schedule?.periodInDays).to.equal(90)
-      clock.advance(90 * dayMs)
-      expect(await rotateDueKeys(services, 'this')).to.equal(1)
+      on.clock.advance(90 * dayMs)
+      expect(await rotateDueKeys(on.services, 'this')).to.equal(1)
       expectSameMaterial(await stored(keyId))
       await refused(move(keyId, elsewhere, region), 'UnsupportedOperationException')
       await move(keyId, region, elsewhere)
@@ -250,14 +232,14 @@ describe('multi-Region keys', () => {
     for (const contract of [enableKeyRotation, disableKeyRotation, rotateKeyOnDemand]) {
       it(`refuses ${contract.name} of what was the primary when the call was judged`, async () => {
         const keyId = await newPair()
-        await call(services, enableKeyRotation, { KeyId: keyId })
-        const judged = checkState(await storedKey(opened.store, keyId), 'read')
+        await call(on.services, enableKeyRotation, { KeyId: keyId })
+        const judged = checkState(await storedKey(on.store, keyId), 'read')
         await move(keyId, elsewhere, region)
         const before = await stored(keyId)
         await refused(operationOf(contract).run({
           caller: administrator, scope: { region, accountId }, requestId: '', input: { KeyId: keyId }, keys: [judged], recipient: undefined,
           used: () => {}, detail: () => {},
-        }, services), 'UnsupportedOperationException')
+        }, on.services), 'UnsupportedOperationException')
         expect(await stored(keyId)).to.deep.equal(before)
       })
     }
@@ -267,7 +249,7 @@ describe('multi-Region keys', () => {
       await refused(move(keyId, elsewhere, region), 'NotFoundException')
       await refused(move(keyId, region, region), 'ValidationException')
       await replicate(keyId)
-      await call(services, disableKey, { KeyId: keyId }, undefined, elsewhere)
+      await call(on.services, disableKey, { KeyId: keyId }, undefined, elsewhere)
       await refused(move(keyId, elsewhere, region), 'DisabledException')
     })
   })
@@ -275,7 +257,7 @@ describe('multi-Region keys', () => {
   it('are listed in the Regions that have them', async () => {
     const keyId = await newPair()
     for (const at of [region, elsewhere]) {
-      expect((await call(services, listKeys, {}, undefined, at)).Keys?.map(key => key.KeyId)).to.include(keyId)
+      expect((await call(on.services, listKeys, {}, undefined, at)).Keys?.map(key => key.KeyId)).to.include(keyId)
     }
   })
 })

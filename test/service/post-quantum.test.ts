@@ -7,11 +7,11 @@ import { sign, verify } from '../../src/api/signing.js'
 import { derBitString, derOid, derSequence, encodeDer } from '../../src/domain/der.js'
 import { objectIds } from '../../src/domain/object-ids.js'
 import { HsmError, type Hsm } from '../../src/ports/hsm.js'
-import type { Services } from '../../src/service/services.js'
 import { newKeyOf } from '../support/keys-by-spec.js'
 import { replacing } from '../support/interruption.js'
 import { refused } from '../support/refusal.js'
-import { call, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+import { sharedServiceSuite } from '../support/service-suite.js'
+import { call } from '../support/services.js'
 
 const message = () => Buffer.from('a text to be signed')
 const algorithm = { EncapsulationAlgorithm: 'ML_KEM' } as const
@@ -40,26 +40,18 @@ function fakePostQuantum(hsm: Hsm): Hsm {
 }
 
 describe('post-quantum keys', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let services: Services
+  const on = sharedServiceSuite()
   let kemKey: string
   let dsaKey: string
 
   before(async () => {
-    hsm = await openTestHsm()
-    opened = await openTestStore(hsm)
-    services = servicesOver({ hsm: fakePostQuantum(hsm), store: opened.store })
-    kemKey = await newKeyOf(services, 'ML_KEM_768', 'ENCAPSULATE_DECAPSULATE')
-    dsaKey = await newKeyOf(services, 'ML_DSA_65', 'SIGN_VERIFY')
-  })
-  after(async () => {
-    await opened.close()
-    await hsm.close()
+    on.restart({ hsm: fakePostQuantum(on.hsm) })
+    kemKey = await newKeyOf(on.services, 'ML_KEM_768', 'ENCAPSULATE_DECAPSULATE')
+    dsaKey = await newKeyOf(on.services, 'ML_DSA_65', 'SIGN_VERIFY')
   })
 
   it('cannot be made where the token has no mechanism for them', async () => {
-    const plain = servicesOver({ hsm, store: opened.store })
+    const plain = on.newServices()
     await refused(newKeyOf(plain, 'ML_KEM_768', 'ENCAPSULATE_DECAPSULATE'), 'UnsupportedOperationException')
     await refused(newKeyOf(plain, 'ML_DSA_65', 'SIGN_VERIFY'), 'UnsupportedOperationException')
   })
@@ -67,12 +59,12 @@ describe('post-quantum keys', () => {
   describe('Encapsulate and Decapsulate', () => {
     it('come to the same secret', async () => {
       const { SharedSecret, SharedSecretCiphertextBlob = new Uint8Array(), ...rest } = await call(
-        services, encapsulate, { KeyId: kemKey, ...algorithm },
+        on.services, encapsulate, { KeyId: kemKey, ...algorithm },
       )
       expect(rest).to.deep.equal({ KeyId: kemKey, ...algorithm })
       expect(SharedSecret).to.have.length(32)
       expect(SharedSecretCiphertextBlob).to.have.length(1088)
-      expect(await call(services, decapsulate, { KeyId: kemKey, ...algorithm, SharedSecretCiphertextBlob })).to.deep.equal({
+      expect(await call(on.services, decapsulate, { KeyId: kemKey, ...algorithm, SharedSecretCiphertextBlob })).to.deep.equal({
         KeyId: kemKey, SharedSecret, ...algorithm,
       })
     })
@@ -80,24 +72,25 @@ describe('post-quantum keys', () => {
     it('refuse a ciphertext of another length, and no other damage', async () => {
       for (const length of [0, 768, 1087, 1089, 1568]) {
         const given = { KeyId: kemKey, ...algorithm, SharedSecretCiphertextBlob: Buffer.alloc(length) }
-        await refused(call(services, decapsulate, given), 'InvalidCiphertextException')
+        await refused(call(on.services, decapsulate, given), 'InvalidCiphertextException')
       }
       const SharedSecretCiphertextBlob = Buffer.alloc(1088)
-      const { SharedSecret } = await call(services, decapsulate, { KeyId: kemKey, ...algorithm, SharedSecretCiphertextBlob })
+      const { SharedSecret } = await call(on.services, decapsulate, { KeyId: kemKey, ...algorithm, SharedSecretCiphertextBlob })
       expect(SharedSecret).to.have.length(32)
     })
 
     it('refuse a key for something else, and do nothing in a dry run', async () => {
-      await refused(call(services, encapsulate, { KeyId: dsaKey, ...algorithm }), 'InvalidKeyUsageException')
-      await refused(call(services, encapsulate, { KeyId: kemKey, ...algorithm, DryRun: true }), 'DryRunOperationException')
-      const given = { KeyId: kemKey, ...algorithm, DryRun: true }
-      await refused(call(services, decapsulate, { ...given, SharedSecretCiphertextBlob: Buffer.alloc(1088) }), 'DryRunOperationException')
-      await refused(call(services, decapsulate, { ...given, SharedSecretCiphertextBlob: Buffer.alloc(1) }), 'InvalidCiphertextException')
+      await refused(call(on.services, encapsulate, { KeyId: dsaKey, ...algorithm }), 'InvalidKeyUsageException')
+      await refused(call(on.services, encapsulate, { KeyId: kemKey, ...algorithm, DryRun: true }), 'DryRunOperationException')
+      const decapsulated = (SharedSecretCiphertextBlob: Uint8Array) =>
+        call(on.services, decapsulate, { KeyId: kemKey, ...algorithm, DryRun: true, SharedSecretCiphertextBlob })
+      await refused(decapsulated(Buffer.alloc(1088)), 'DryRunOperationException')
+      await refused(decapsulated(Buffer.alloc(1)), 'InvalidCiphertextException')
     })
 
     it('say so when the binding cannot do what the token could', async () => {
-      const without = replacing(services.hsm, { encapsulate: () => Promise.reject(new HsmError('unsupported', 'no C_EncapsulateKey')) })
-      await refused(call(servicesOver({ hsm: without, store: opened.store }), encapsulate, { KeyId: kemKey, ...algorithm }),
+      const without = replacing(on.services.hsm, { encapsulate: () => Promise.reject(new HsmError('unsupported', 'no C_EncapsulateKey')) })
+      await refused(call(on.newServices({ hsm: without }), encapsulate, { KeyId: kemKey, ...algorithm }),
         'UnsupportedOperationException')
     })
   })
@@ -106,23 +99,23 @@ describe('post-quantum keys', () => {
     const given = () => ({ KeyId: dsaKey, SigningAlgorithm: 'ML_DSA_SHAKE_256', Message: message() }) as const
 
     it('give the message as it is to the HSM', async () => {
-      const { Signature = new Uint8Array() } = await call(services, sign, given())
+      const { Signature = new Uint8Array() } = await call(on.services, sign, given())
       expect(Signature).to.have.length(3309)
-      const { PublicKey = new Uint8Array() } = await call(services, getPublicKey, { KeyId: dsaKey })
+      const { PublicKey = new Uint8Array() } = await call(on.services, getPublicKey, { KeyId: dsaKey })
       expect(mlDsa65.verify(Signature, message(), PublicKey.subarray(PublicKey.length - 1952))).to.equal(true)
-      await call(services, verify, { ...given(), Signature })
-      await refused(call(services, verify, { ...given(), Signature: Buffer.alloc(3309) }), 'KMSInvalidSignatureException')
-      await refused(call(services, verify, { ...given(), Signature: Buffer.alloc(1) }), 'KMSInvalidSignatureException')
+      await call(on.services, verify, { ...given(), Signature })
+      await refused(call(on.services, verify, { ...given(), Signature: Buffer.alloc(3309) }), 'KMSInvalidSignatureException')
+      await refused(call(on.services, verify, { ...given(), Signature: Buffer.alloc(1) }), 'KMSInvalidSignatureException')
     })
 
     it('refuse EXTERNAL_MU by name, and DIGEST', async () => {
       const mu = { ...given(), MessageType: 'EXTERNAL_MU', Message: Buffer.alloc(64) } as const
-      await refused(call(services, sign, mu), 'UnsupportedOperationException')
-      await refused(call(services, sign, { ...mu, DryRun: true }), 'UnsupportedOperationException')
-      await refused(call(services, verify, { ...mu, Signature: Buffer.alloc(3309) }), 'UnsupportedOperationException')
-      const short = await refused(call(services, sign, { ...mu, Message: Buffer.alloc(63) }), 'ValidationException')
+      await refused(call(on.services, sign, mu), 'UnsupportedOperationException')
+      await refused(call(on.services, sign, { ...mu, DryRun: true }), 'UnsupportedOperationException')
+      await refused(call(on.services, verify, { ...mu, Signature: Buffer.alloc(3309) }), 'UnsupportedOperationException')
+      const short = await refused(call(on.services, sign, { ...mu, Message: Buffer.alloc(63) }), 'ValidationException')
       expect(short.message).to.equal('Digest is invalid length for algorithm ML_DSA_SHAKE_256.')
-      await refused(call(services, sign, { ...mu, MessageType: 'DIGEST' }), 'ValidationException')
+      await refused(call(on.services, sign, { ...mu, MessageType: 'DIGEST' }), 'ValidationException')
     })
   })
 })

@@ -2,11 +2,10 @@ import { createPublicKey } from 'node:crypto'
 import { expect } from 'chai'
 import { disableKey, getPublicKey, scheduleKeyDeletion } from '../../src/api/keys.js'
 import type { KeySpec, KeyUsage } from '../../src/domain/key-spec.js'
-import type { Hsm } from '../../src/ports/hsm.js'
-import type { Services } from '../../src/service/services.js'
 import { newKeyOf, openssl } from '../support/keys-by-spec.js'
 import { refused } from '../support/refusal.js'
-import { call, newKey, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+import { sharedServiceSuite } from '../support/service-suite.js'
+import { call, newKey } from '../support/services.js'
 
 const rsa = (bits: number) => ({ asymmetricKeyType: 'rsa', modulusLength: bits, publicExponent: 65537n })
 const ec = (namedCurve: string) => ({ asymmetricKeyType: 'ec', namedCurve })
@@ -31,25 +30,13 @@ const cases: readonly (readonly [KeySpec, KeyUsage, object, object])[] = [
 ]
 
 describe('GetPublicKey', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let services: Services
-
-  before(async () => {
-    hsm = await openTestHsm()
-    opened = await openTestStore(hsm)
-    services = servicesOver({ hsm, store: opened.store })
-  })
-  after(async () => {
-    await opened.close()
-    await hsm.close()
-  })
+  const on = sharedServiceSuite()
 
   for (const [KeySpec, KeyUsage, facts, lists] of cases) {
     it(`of ${KeySpec} for ${KeyUsage}`, async function () {
       this.timeout(120_000)
-      const KeyId = await newKeyOf(services, KeySpec, KeyUsage)
-      const { PublicKey = new Uint8Array(), ...rest } = await call(services, getPublicKey, { KeyId })
+      const KeyId = await newKeyOf(on.services, KeySpec, KeyUsage)
+      const { PublicKey = new Uint8Array(), ...rest } = await call(on.services, getPublicKey, { KeyId })
       expect(rest).to.deep.equal({ KeyId, KeySpec, CustomerMasterKeySpec: KeySpec, KeyUsage, ...lists })
       const key = createPublicKey({ key: Buffer.from(PublicKey), format: 'der', type: 'spki' })
       expect({ asymmetricKeyType: key.asymmetricKeyType, ...key.asymmetricKeyDetails }).to.deep.equal(facts)
@@ -60,24 +47,24 @@ describe('GetPublicKey', () => {
   }
 
   it('works on a disabled key, and not on one that is pending deletion', async () => {
-    const KeyId = await newKeyOf(services, 'ECC_NIST_P256', 'SIGN_VERIFY')
-    await call(services, disableKey, { KeyId })
-    await call(services, getPublicKey, { KeyId })
-    await call(services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
-    const refusal = await refused(call(services, getPublicKey, { KeyId }), 'KMSInvalidStateException')
+    const KeyId = await newKeyOf(on.services, 'ECC_NIST_P256', 'SIGN_VERIFY')
+    await call(on.services, disableKey, { KeyId })
+    await call(on.services, getPublicKey, { KeyId })
+    await call(on.services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
+    const refusal = await refused(call(on.services, getPublicKey, { KeyId }), 'KMSInvalidStateException')
     expect(refusal.message).to.equal(`${KeyId} is pending deletion.`)
   })
 
   it('refuses keys that have no public half', async () => {
-    const { key } = await newKey(services)
-    await refused(call(services, getPublicKey, { KeyId: key.arn }), 'UnsupportedOperationException')
-    const hmac = await newKeyOf(services, 'HMAC_256', 'GENERATE_VERIFY_MAC')
-    await refused(call(services, getPublicKey, { KeyId: hmac }), 'UnsupportedOperationException')
+    const { key } = await newKey(on.services)
+    await refused(call(on.services, getPublicKey, { KeyId: key.arn }), 'UnsupportedOperationException')
+    const hmac = await newKeyOf(on.services, 'HMAC_256', 'GENERATE_VERIFY_MAC')
+    await refused(call(on.services, getPublicKey, { KeyId: hmac }), 'UnsupportedOperationException')
   })
 
   it('says of a key that waits for its material that it does', async () => {
-    const KeyId = await newKeyOf(services, 'ECC_NIST_P256', 'SIGN_VERIFY', { Origin: 'EXTERNAL' })
-    const refusal = await refused(call(services, getPublicKey, { KeyId }), 'KMSInvalidStateException')
+    const KeyId = await newKeyOf(on.services, 'ECC_NIST_P256', 'SIGN_VERIFY', { Origin: 'EXTERNAL' })
+    const refusal = await refused(call(on.services, getPublicKey, { KeyId }), 'KMSInvalidStateException')
     expect(refusal.message).to.equal(`${KeyId} is pending import.`)
   })
 })

@@ -7,77 +7,64 @@ import { createKey, getPublicKey } from '../../src/api/keys.js'
 import { generateRandom } from '../../src/api/random.js'
 import { deriveSharedSecret } from '../../src/api/shared-secrets.js'
 import { attestationAgeMsMax } from '../../src/domain/attestation.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import { answerTo, type AttestedRecipient } from '../../src/service/recipient.js'
-import type { Services } from '../../src/service/services.js'
 import { attestationDocument, enclaveKey, makeChain, moduleId, rootOf, type DocumentOptions } from '../support/attestation.js'
 import { cmsDecrypted } from '../support/cms.js'
-import { MovedClock } from '../support/clock.js'
 import { onEveryCall } from '../support/interruption.js'
-import { RecordedAudit } from '../support/recorded.js'
 import { refused } from '../support/refusal.js'
-import { call, newKey, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { call, newKey } from '../support/services.js'
 
 const spki = { format: 'der', type: 'spki' } as const
 
 describe('a recipient', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let clock: MovedClock
-  let audit: RecordedAudit
-  let services: Services
+  const on = serviceSuite()
   const enclave = enclaveKey()
   let chain: ReturnType<typeof makeChain>
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    clock = new MovedClock()
-    audit = new RecordedAudit()
-    chain = makeChain(clock.now())
-    services = servicesOver({ hsm, store: opened.store, clock, audit, attestation: nitroAttestation([rootOf(chain)]) })
+  beforeEach(() => {
+    chain = makeChain(on.clock.now())
+    on.restart({ attestation: nitroAttestation([rootOf(chain)]) })
   })
-  afterEach(() => opened.close())
 
   function recipient(publicKey: Uint8Array | null = enclave.publicKey, options?: DocumentOptions) {
     return {
       KeyEncryptionAlgorithm: 'RSAES_OAEP_SHA_256' as const,
-      AttestationDocument: attestationDocument(chain, clock.now(), publicKey, options),
+      AttestationDocument: attestationDocument(chain, on.clock.now(), publicKey, options),
     }
   }
 
   const opens = (envelope: Uint8Array | undefined, key: KeyObject = enclave.privateKey) => cmsDecrypted(envelope ?? new Uint8Array(), key)
-  const lastEvent = () => audit.events.at(-1)
+  const lastEvent = () => on.audit.events.at(-1)
 
   describe('gets instead of the caller', () => {
     it('the data key of GenerateDataKey', async () => {
-      const { key: { keyId } } = await newKey(services)
-      const answer = await call(services, generateDataKey, { KeyId: keyId, KeySpec: 'AES_256', Recipient: recipient() })
+      const { key: { keyId } } = await newKey(on.services)
+      const answer = await call(on.services, generateDataKey, { KeyId: keyId, KeySpec: 'AES_256', Recipient: recipient() })
       expect(answer).to.have.all.keys('CiphertextBlob', 'CiphertextForRecipient', 'KeyId')
-      const { Plaintext } = await call(services, decrypt, { CiphertextBlob: answer.CiphertextBlob ?? new Uint8Array() })
+      const { Plaintext } = await call(on.services, decrypt, { CiphertextBlob: answer.CiphertextBlob ?? new Uint8Array() })
       expect(opens(answer.CiphertextForRecipient)).to.deep.equal(Buffer.from(Plaintext ?? []))
     })
 
     it('the plaintext of Decrypt', async () => {
-      const { key: { keyId } } = await newKey(services)
+      const { key: { keyId } } = await newKey(on.services)
       const Plaintext = Buffer.from('for the enclave')
-      const { CiphertextBlob = new Uint8Array() } = await call(services, encrypt, { KeyId: keyId, Plaintext })
-      const answer = await call(services, decrypt, { CiphertextBlob, Recipient: recipient() })
+      const { CiphertextBlob = new Uint8Array() } = await call(on.services, encrypt, { KeyId: keyId, Plaintext })
+      const answer = await call(on.services, decrypt, { CiphertextBlob, Recipient: recipient() })
       expect(answer).to.have.all.keys('KeyId', 'CiphertextForRecipient', 'EncryptionAlgorithm')
       expect(opens(answer.CiphertextForRecipient).toString()).to.equal('for the enclave')
     })
 
     it('the bytes of GenerateRandom', async () => {
-      const answer = await call(services, generateRandom, { NumberOfBytes: 1024, Recipient: recipient() })
+      const answer = await call(on.services, generateRandom, { NumberOfBytes: 1024, Recipient: recipient() })
       expect(answer).to.have.all.keys('CiphertextForRecipient')
       expect(opens(answer.CiphertextForRecipient)).to.have.length(1024)
     })
 
     it('the private key of GenerateDataKeyPair, also the longest', async () => {
-      const { key: { keyId } } = await newKey(services)
+      const { key: { keyId } } = await newKey(on.services)
       for (const spec of ['ECC_NIST_P256', 'RSA_4096'] as const) {
-        const answer = await call(services, generateDataKeyPair, { KeyId: keyId, KeyPairSpec: spec, Recipient: recipient() })
+        const answer = await call(on.services, generateDataKeyPair, { KeyId: keyId, KeyPairSpec: spec, Recipient: recipient() })
         expect(answer).not.to.have.any.keys('PrivateKeyPlaintext', 'KeyMaterialId')
         const key = createPrivateKey({ key: opens(answer.CiphertextForRecipient), format: 'der', type: 'pkcs8' })
         expect(createPublicKey(key).export(spki)).to.deep.equal(Buffer.from(answer.PublicKey ?? []))
@@ -86,11 +73,11 @@ describe('a recipient', () => {
     }).timeout(120_000)
 
     it('the secret of DeriveSharedSecret', async () => {
-      const { KeyMetadata } = await call(services, createKey, { KeySpec: 'ECC_NIST_P256', KeyUsage: 'KEY_AGREEMENT' })
+      const { KeyMetadata } = await call(on.services, createKey, { KeySpec: 'ECC_NIST_P256', KeyUsage: 'KEY_AGREEMENT' })
       const KeyId = KeyMetadata?.KeyId ?? ''
-      const { PublicKey: ours } = await call(services, getPublicKey, { KeyId })
+      const { PublicKey: ours } = await call(on.services, getPublicKey, { KeyId })
       const other = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      const answer = await call(services, deriveSharedSecret, {
+      const answer = await call(on.services, deriveSharedSecret, {
         KeyId, KeyAgreementAlgorithm: 'ECDH', PublicKey: other.publicKey.export(spki), Recipient: recipient(),
       })
       expect(answer).not.to.have.any.keys('SharedSecret')
@@ -101,15 +88,15 @@ describe('a recipient', () => {
     it('what only its own key opens, whatever its size', async () => {
       const other = enclaveKey(3072)
       const input = { NumberOfBytes: 32, Recipient: recipient(other.publicKey) }
-      const { CiphertextForRecipient: envelope } = await call(services, generateRandom, input)
+      const { CiphertextForRecipient: envelope } = await call(on.services, generateRandom, input)
       expect(opens(envelope, other.privateKey)).to.have.length(32)
       expect(() => opens(envelope)).to.throw()
     }).timeout(60_000)
   })
 
   it('stands in the audit record, with its measurements and nothing that is secret', async () => {
-    const { key: { keyId } } = await newKey(services)
-    await call(services, generateDataKey, { KeyId: keyId, KeySpec: 'AES_256', Recipient: recipient() })
+    const { key: { keyId } } = await newKey(on.services)
+    await call(on.services, generateDataKey, { KeyId: keyId, KeySpec: 'AES_256', Recipient: recipient() })
     const facts = (lastEvent()?.additionalEventData as { recipient: Record<string, string> }).recipient
     expect(facts).to.include({
       attestationDocumentModuleId: moduleId, attestationDocumentEnclaveImageDigest: '00'.repeat(48),
@@ -119,25 +106,25 @@ describe('a recipient', () => {
   })
 
   it('stands in the record of a refusal, too, once its document was believed', async () => {
-    const { key: { keyId } } = await newKey(services)
+    const { key: { keyId } } = await newKey(on.services)
     const input = { CiphertextBlob: Buffer.from('no'), KeyId: keyId, Recipient: recipient() }
-    await refused(call(services, decrypt, input), 'InvalidCiphertextException')
+    await refused(call(on.services, decrypt, input), 'InvalidCiphertextException')
     expect(lastEvent()?.additionalEventData).to.have.nested.property('recipient.attestationDocumentModuleId', moduleId)
   })
 
   it('is looked at in a dry run', async () => {
-    const { key: { keyId } } = await newKey(services)
+    const { key: { keyId } } = await newKey(on.services)
     const input = { KeyId: keyId, KeySpec: 'AES_256', DryRun: true } as const
-    await refused(call(services, generateDataKey, { ...input, Recipient: recipient() }), 'DryRunOperationException')
+    await refused(call(on.services, generateDataKey, { ...input, Recipient: recipient() }), 'DryRunOperationException')
     const wrong = { ...recipient(), AttestationDocument: Buffer.from('no') }
-    await refused(call(services, generateDataKey, { ...input, Recipient: wrong }), 'ValidationException')
+    await refused(call(on.services, generateDataKey, { ...input, Recipient: wrong }), 'ValidationException')
   })
 
   describe('is refused', () => {
-    const random = (of: object) => call(services, generateRandom, { NumberOfBytes: 8, Recipient: of })
+    const random = (of: object) => call(on.services, generateRandom, { NumberOfBytes: 8, Recipient: of })
 
     it('while no root is configured, whatever it says', async () => {
-      const without = servicesOver({ hsm, store: opened.store, clock })
+      const without = on.newServices()
       for (const of of [recipient(), {}]) {
         const answer = call(without, generateRandom, { NumberOfBytes: 8, Recipient: of })
         const { message } = await refused(answer, 'UnsupportedOperationException')
@@ -153,7 +140,7 @@ describe('a recipient', () => {
 
     it('with a document that is too old, forged, or not one', async () => {
       const good = recipient()
-      const forged = attestationDocument(makeChain(clock.now()), clock.now(), enclave.publicKey)
+      const forged = attestationDocument(makeChain(on.clock.now()), on.clock.now(), enclave.publicKey)
       const reasons: readonly (readonly [Uint8Array, RegExp])[] = [
         [forged, /root certificate is not trusted\.$/], [Buffer.from('no'), /^The attestation document is not valid: /],
       ]
@@ -161,7 +148,7 @@ describe('a recipient', () => {
         const { message } = await refused(random({ ...good, AttestationDocument: document }), 'ValidationException')
         expect(message).to.match(reason)
       }
-      clock.advance(attestationAgeMsMax + 1)
+      on.clock.advance(attestationAgeMsMax + 1)
       expect((await refused(random(good), 'ValidationException')).message).to.contain('valid: it has expired.')
     })
 
@@ -174,12 +161,9 @@ describe('a recipient', () => {
 
     it('before any key is looked up or any byte is drawn', async () => {
       const touched: string[] = []
-      const watched = servicesOver({
-        hsm: onEveryCall(hsm, method => void touched.push(method)), store: opened.store, clock,
-        attestation: nitroAttestation([rootOf(chain)]),
-      })
+      on.restart({ hsm: onEveryCall(on.hsm, method => void touched.push(method)), attestation: nitroAttestation([rootOf(chain)]) })
       const input = { KeyId: '1234abcd-12ab-44cd-96ef-1234567890ab', KeySpec: 'AES_256', Recipient: recipient(null) } as const
-      await refused(call(watched, generateDataKey, input), 'ValidationException')
+      await refused(call(on.services, generateDataKey, input), 'ValidationException')
       expect(touched).to.deep.equal([])
     })
   })

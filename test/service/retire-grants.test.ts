@@ -4,12 +4,10 @@ import * as api from '../../src/api/grants.js'
 import { describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
 import type { Input } from '../../src/api/shape.js'
 import type { UsableKey } from '../../src/domain/key-state.js'
-import type { Hsm } from '../../src/ports/hsm.js'
-import type { Services } from '../../src/service/services.js'
 import { onEveryCall } from '../support/interruption.js'
-import { RecordedAudit } from '../support/recorded.js'
 import { refused } from '../support/refusal.js'
-import { accountId, call, newKey, nobody, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { accountId, call, newKey, nobody } from '../support/services.js'
 
 const root = `arn:aws:iam::${accountId}:root`
 const anne = `arn:aws:iam::${accountId}:user/anne`
@@ -17,40 +15,31 @@ const bob = `arn:aws:iam::${accountId}:user/bob`
 const unknownId = 'f'.repeat(64)
 
 describe('grants that end', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let audit: RecordedAudit
-  let services: Services
+  const on = serviceSuite()
   let key: UsableKey
   let KeyId: string
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
   beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    audit = new RecordedAudit()
-    services = servicesOver({ hsm, store: opened.store, audit })
-    key = await newKey(services)
+    key = await newKey(on.services)
     KeyId = key.key.keyId
   })
-  afterEach(() => opened.close())
 
   async function grant(of: Partial<Input<typeof api.createGrant>> = {}): Promise<{ GrantId: string, GrantToken: string }> {
-    const { GrantId = '', GrantToken = '' } = await call(services, api.createGrant, {
+    const { GrantId = '', GrantToken = '' } = await call(on.services, api.createGrant, {
       KeyId, GranteePrincipal: anne, Operations: ['Decrypt'], ...of,
     })
     return { GrantId, GrantToken }
   }
 
-  const left = async () => ((await call(services, api.listGrants, { KeyId })).Grants ?? []).map(({ GrantId }) => GrantId)
-  const lastEvent = () => audit.events.at(-1)
+  const left = async () => ((await call(on.services, api.listGrants, { KeyId })).Grants ?? []).map(({ GrantId }) => GrantId)
+  const lastEvent = () => on.audit.events.at(-1)
 
   describe('ListRetirableGrants', () => {
     const retirable = async (input: Partial<Input<typeof api.listRetirableGrants>>) =>
-      ((await call(services, api.listRetirableGrants, input)).Grants ?? []).map(({ GrantId }) => GrantId)
+      ((await call(on.services, api.listRetirableGrants, input)).Grants ?? []).map(({ GrantId }) => GrantId)
 
     it('shows those of all keys by who may retire them', async () => {
-      const other = (await newKey(services)).key.keyId
+      const other = (await newKey(on.services)).key.keyId
       const made = [await grant({ RetiringPrincipal: bob }), await grant({ RetiringPrincipal: bob, KeyId: other })]
       const ofAccount = await grant({ RetiringPrincipal: accountId })
       const ofService = await grant({ RetiringServicePrincipal: 'backup.example.com' })
@@ -63,7 +52,7 @@ describe('grants that end', () => {
 
     it('gives a page at a time', async () => {
       const made = [await grant({ RetiringPrincipal: bob }), await grant({ RetiringPrincipal: bob })].map(({ GrantId }) => GrantId).sort()
-      const first = await call(services, api.listRetirableGrants, { RetiringPrincipal: bob, Limit: 1 })
+      const first = await call(on.services, api.listRetirableGrants, { RetiringPrincipal: bob, Limit: 1 })
       expect([first.Grants?.[0]?.GrantId, first.Truncated]).to.deep.equal([made[0], true])
       expect(await retirable({ RetiringPrincipal: bob, Marker: first.NextMarker ?? '' })).to.deep.equal([made[1]])
       await refused(retirable({ RetiringPrincipal: anne, Marker: first.NextMarker ?? '' }), 'InvalidMarkerException')
@@ -79,85 +68,85 @@ describe('grants that end', () => {
   describe('RetireGrant', () => {
     it('ends the grant that a token names', async () => {
       const [kept, gone] = [await grant(), await grant()]
-      await call(services, api.retireGrant, { GrantToken: gone.GrantToken })
+      await call(on.services, api.retireGrant, { GrantToken: gone.GrantToken })
       expect(await left()).to.deep.equal([kept.GrantId])
     })
 
     it('ends a grant by id, of a key by id or ARN', async () => {
       for (const ref of [KeyId, key.key.arn]) {
-        await call(services, api.retireGrant, { KeyId: ref, GrantId: (await grant()).GrantId })
+        await call(on.services, api.retireGrant, { KeyId: ref, GrantId: (await grant()).GrantId })
       }
       expect(await left()).to.deep.equal([])
     })
 
     it('is recorded with the key and the grant, and without the token', async () => {
       const { GrantId, GrantToken } = await grant()
-      await call(services, api.retireGrant, { GrantToken })
+      await call(on.services, api.retireGrant, { GrantToken })
       expect(lastEvent()).to.deep.include({
         eventName: 'RetireGrant', requestParameters: null, additionalEventData: { grantId: GrantId },
         resources: [{ ARN: key.key.arn, type: 'AWS::KMS::Key', accountId }],
       })
-      expect(JSON.stringify(audit.events)).to.not.contain(GrantToken)
+      expect(JSON.stringify(on.audit.events)).to.not.contain(GrantToken)
     })
 
     it('wants either a token, or key and grant', async () => {
       const { GrantId, GrantToken } = await grant()
       for (const input of [{}, { KeyId }, { GrantId }, { GrantToken, GrantId }, { GrantToken, KeyId }, { GrantToken, KeyId, GrantId }]) {
-        await refused(call(services, api.retireGrant, input), 'ValidationException')
+        await refused(call(on.services, api.retireGrant, input), 'ValidationException')
       }
     })
 
     it('refuses what names no grant', async () => {
       const { GrantId, GrantToken } = await grant()
-      await refused(call(services, api.retireGrant, { KeyId, GrantId: 'x' }), 'InvalidGrantIdException')
-      await refused(call(services, api.retireGrant, { KeyId, GrantId: unknownId }), 'NotFoundException')
-      await refused(call(services, api.retireGrant, { GrantToken: 'x' }), 'InvalidGrantTokenException')
-      await refused(call(services, api.retireGrant, { GrantToken: `${GrantToken.slice(0, -4)}AAA=` }), 'InvalidGrantTokenException')
-      await call(services, api.retireGrant, { KeyId, GrantId })
-      await refused(call(services, api.retireGrant, { GrantToken }), 'NotFoundException')
-      await refused(call(services, api.retireGrant, { KeyId: (await newKey(services)).key.keyId, GrantId }), 'NotFoundException')
+      await refused(call(on.services, api.retireGrant, { KeyId, GrantId: 'x' }), 'InvalidGrantIdException')
+      await refused(call(on.services, api.retireGrant, { KeyId, GrantId: unknownId }), 'NotFoundException')
+      await refused(call(on.services, api.retireGrant, { GrantToken: 'x' }), 'InvalidGrantTokenException')
+      await refused(call(on.services, api.retireGrant, { GrantToken: `${GrantToken.slice(0, -4)}AAA=` }), 'InvalidGrantTokenException')
+      await call(on.services, api.retireGrant, { KeyId, GrantId })
+      await refused(call(on.services, api.retireGrant, { GrantToken }), 'NotFoundException')
+      await refused(call(on.services, api.retireGrant, { KeyId: (await newKey(on.services)).key.keyId, GrantId }), 'NotFoundException')
     })
 
     it('refuses the token of a grant in another region', async () => {
-      const GrantToken = await services.grantTokens.tokenOf({ region: 'us-east-1', keyId: KeyId, grantId: (await grant()).GrantId })
-      await refused(call(services, api.retireGrant, { GrantToken }), 'NotFoundException')
+      const GrantToken = await on.services.grantTokens.tokenOf({ region: 'us-east-1', keyId: KeyId, grantId: (await grant()).GrantId })
+      await refused(call(on.services, api.retireGrant, { GrantToken }), 'NotFoundException')
       expect(await left()).to.have.length(1)
     })
 
     it('with DryRun ends none, and says so of one that is not there', async () => {
       const { GrantId } = await grant()
-      await refused(call(services, api.retireGrant, { KeyId, GrantId, DryRun: true }), 'DryRunOperationException')
-      await refused(call(services, api.retireGrant, { KeyId, GrantId: unknownId, DryRun: true }), 'NotFoundException')
+      await refused(call(on.services, api.retireGrant, { KeyId, GrantId, DryRun: true }), 'DryRunOperationException')
+      await refused(call(on.services, api.retireGrant, { KeyId, GrantId: unknownId, DryRun: true }), 'NotFoundException')
       expect(await left()).to.deep.equal([GrantId])
     })
 
     it('works on a key whose deletion is pending, and only for who may', async () => {
       const { GrantId } = await grant()
-      await call(services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
-      await refused(call(services, api.retireGrant, { KeyId, GrantId }, nobody), 'AccessDeniedException')
-      await call(services, api.retireGrant, { KeyId, GrantId })
+      await call(on.services, scheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 })
+      await refused(call(on.services, api.retireGrant, { KeyId, GrantId }, nobody), 'AccessDeniedException')
+      await call(on.services, api.retireGrant, { KeyId, GrantId })
     })
   })
 
   describe('RevokeGrant', () => {
     it('ends a grant', async () => {
       const { GrantId } = await grant()
-      await call(services, api.revokeGrant, { KeyId, GrantId })
+      await call(on.services, api.revokeGrant, { KeyId, GrantId })
       expect(await left()).to.deep.equal([])
-      await refused(call(services, api.revokeGrant, { KeyId, GrantId }), 'NotFoundException')
+      await refused(call(on.services, api.revokeGrant, { KeyId, GrantId }), 'NotFoundException')
     })
 
     it('refuses what names no grant of this key', async () => {
       const { GrantId } = await grant()
-      await refused(call(services, api.revokeGrant, { KeyId, GrantId: 'x' }), 'InvalidGrantIdException')
-      await refused(call(services, api.revokeGrant, { KeyId: (await newKey(services)).key.keyId, GrantId }), 'NotFoundException')
-      await refused(call(services, api.revokeGrant, { KeyId, GrantId }, nobody), 'AccessDeniedException')
+      await refused(call(on.services, api.revokeGrant, { KeyId, GrantId: 'x' }), 'InvalidGrantIdException')
+      await refused(call(on.services, api.revokeGrant, { KeyId: (await newKey(on.services)).key.keyId, GrantId }), 'NotFoundException')
+      await refused(call(on.services, api.revokeGrant, { KeyId, GrantId }, nobody), 'AccessDeniedException')
     })
 
     it('with DryRun ends none, and says so of one that is not there', async () => {
       const { GrantId } = await grant()
-      await refused(call(services, api.revokeGrant, { KeyId, GrantId, DryRun: true }), 'DryRunOperationException')
-      await refused(call(services, api.revokeGrant, { KeyId, GrantId: unknownId, DryRun: true }), 'NotFoundException')
+      await refused(call(on.services, api.revokeGrant, { KeyId, GrantId, DryRun: true }), 'DryRunOperationException')
+      await refused(call(on.services, api.revokeGrant, { KeyId, GrantId: unknownId, DryRun: true }), 'NotFoundException')
       expect(await left()).to.deep.equal([GrantId])
     })
   })
@@ -165,22 +154,22 @@ describe('grants that end', () => {
   describe('tokens that come with other calls', () => {
     it('are taken, also of a grant that has ended', async () => {
       const { GrantId, GrantToken } = await grant()
-      await call(services, describeKey, { KeyId, GrantTokens: [GrantToken] })
-      await call(services, api.revokeGrant, { KeyId, GrantId })
-      await call(services, encrypt, { KeyId, Plaintext: Buffer.from('x'), GrantTokens: [GrantToken] })
-      expect(JSON.stringify(audit.events)).to.not.contain(GrantToken)
+      await call(on.services, describeKey, { KeyId, GrantTokens: [GrantToken] })
+      await call(on.services, api.revokeGrant, { KeyId, GrantId })
+      await call(on.services, encrypt, { KeyId, Plaintext: Buffer.from('x'), GrantTokens: [GrantToken] })
+      expect(JSON.stringify(on.audit.events)).to.not.contain(GrantToken)
     })
 
     it('are refused when they are none', async () => {
       const { GrantToken } = await grant()
-      await refused(call(services, describeKey, { KeyId, GrantTokens: [GrantToken, 'x'] }), 'InvalidGrantTokenException')
-      await refused(call(services, encrypt, { KeyId, Plaintext: Buffer.from('x'), GrantTokens: ['x'] }), 'InvalidGrantTokenException')
+      await refused(call(on.services, describeKey, { KeyId, GrantTokens: [GrantToken, 'x'] }), 'InvalidGrantTokenException')
+      await refused(call(on.services, encrypt, { KeyId, Plaintext: Buffer.from('x'), GrantTokens: ['x'] }), 'InvalidGrantTokenException')
     })
 
     it('cost the HSM a call each, and none when there are none', async () => {
       const { GrantToken } = await grant()
       const calls: string[] = []
-      const watched = servicesOver({ hsm: onEveryCall(hsm, method => void calls.push(method)), store: opened.store })
+      const watched = on.newServices({ hsm: onEveryCall(on.hsm, method => void calls.push(method)) })
       await call(watched, describeKey, { KeyId })
       calls.length = 0
       await call(watched, describeKey, { KeyId })

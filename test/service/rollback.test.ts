@@ -3,13 +3,12 @@ import { encrypt } from '../../src/api/encryption.js'
 import { createKey, describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
 import { replicateKey } from '../../src/api/multi-region.js'
 import { backingKey } from '../../src/domain/material.js'
-import type { Hsm } from '../../src/ports/hsm.js'
 import { IntegrityError } from '../../src/ports/keys.js'
 import type { Installation, InstanceRecord } from '../../src/ports/store.js'
 import { acceptRollback, StoreHead } from '../../src/service/rollback.js'
-import type { Services } from '../../src/service/services.js'
 import { rejected } from '../support/refusal.js'
-import { call, newKey, openTestHsm, openTestStore, region, servicesOver, storedKey, type TestStore } from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { call, newKey, openTestHsm, openTestStore, region, servicesOver, storedKey } from '../support/services.js'
 
 const installed: Installation = { accountId: '111122223333', createdAt: 1, roots: { seal: 1, mac: 1, audit: 1 }, head: 5 }
 
@@ -39,50 +38,40 @@ describe('the head of the store', () => {
 })
 
 describe('an older database that was accepted', () => {
-  let hsm: Hsm
-  let opened: TestStore
-  let services: Services
-
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => {
-    opened = await openTestStore(hsm)
-    services = servicesOver({ hsm, store: opened.store })
-  })
-  afterEach(() => opened.close())
+  const on = serviceSuite()
 
   it('deletes nothing that it says is to be deleted', async () => {
-    const { key } = await newKey(services)
-    await call(services, scheduleKeyDeletion, { KeyId: key.keyId, PendingWindowInDays: 7 })
-    await acceptRollback(services)
-    const { KeyMetadata } = await call(services, describeKey, { KeyId: key.keyId })
+    const { key } = await newKey(on.services)
+    await call(on.services, scheduleKeyDeletion, { KeyId: key.keyId, PendingWindowInDays: 7 })
+    await acceptRollback(on.services)
+    const { KeyMetadata } = await call(on.services, describeKey, { KeyId: key.keyId })
     expect(KeyMetadata).to.deep.include({ KeyState: 'Disabled' }).and.to.not.have.property('DeletionDate')
   })
 
   it('deletes no primary either whose replicas it says are to go first', async () => {
-    const KeyId = (await call(services, createKey, { MultiRegion: true })).KeyMetadata?.KeyId ?? ''
-    await call(services, replicateKey, { KeyId, ReplicaRegion: 'us-east-1' })
-    await call(services, scheduleKeyDeletion, { KeyId })
-    await acceptRollback(services)
-    const { KeyMetadata } = await call(services, describeKey, { KeyId })
+    const KeyId = (await call(on.services, createKey, { MultiRegion: true })).KeyMetadata?.KeyId ?? ''
+    await call(on.services, replicateKey, { KeyId, ReplicaRegion: 'us-east-1' })
+    await call(on.services, scheduleKeyDeletion, { KeyId })
+    await acceptRollback(on.services)
+    const { KeyMetadata } = await call(on.services, describeKey, { KeyId })
     expect(KeyMetadata).to.deep.include({ KeyState: 'Disabled' }).and.to.not.have.property('PendingDeletionWindowInDays')
   })
 
   it('rotates a key before it encrypts with it again', async () => {
-    const { key } = await newKey(services)
-    await acceptRollback(services)
-    await call(services, encrypt, { KeyId: key.keyId, Plaintext: Buffer.from('text') })
-    expect((await storedKey(opened.store, key.keyId)).key.currentVersion).to.equal(2)
+    const { key } = await newKey(on.services)
+    await acceptRollback(on.services)
+    await call(on.services, encrypt, { KeyId: key.keyId, Plaintext: Buffer.from('text') })
+    expect((await storedKey(on.store, key.keyId)).key.currentVersion).to.equal(2)
   })
 
   it('gives up a version that it says is half-made, and leaves the object', async () => {
-    const { key } = await newKey(services)
-    const draft = services.keyVersions.draft(key, 2)
-    await services.directory.change(region, key.keyId, view => ({ key: view.key, versions: [draft] }))
-    await hsm.createMaterial(backingKey(key.keyId, 2, 'gcm'))
-    await acceptRollback(services)
-    expect((await storedKey(opened.store, key.keyId)).versions.has(2)).to.equal(false)
-    expect(await hsm.destroyMaterial(backingKey(key.keyId, 2, 'gcm'))).to.equal(1)
+    const { key } = await newKey(on.services)
+    const draft = on.services.keyVersions.draft(key, 2)
+    await on.services.directory.change(region, key.keyId, view => ({ key: view.key, versions: [draft] }))
+    await on.hsm.createMaterial(backingKey(key.keyId, 2, 'gcm'))
+    await acceptRollback(on.services)
+    expect((await storedKey(on.store, key.keyId)).versions.has(2)).to.equal(false)
+    expect(await on.hsm.destroyMaterial(backingKey(key.keyId, 2, 'gcm'))).to.equal(1)
   })
 })
 

@@ -3,13 +3,11 @@ import { expect } from 'chai'
 import { decrypt, encrypt, reEncrypt } from '../../src/api/encryption.js'
 import { disableKey } from '../../src/api/keys.js'
 import type { KeySpec, OaepAlgorithm } from '../../src/domain/key-spec.js'
-import type { Hsm } from '../../src/ports/hsm.js'
-import type { Services } from '../../src/service/services.js'
 import { newKeyOf, openssl, publicKeyOf } from '../support/keys-by-spec.js'
-import { RecordedAudit } from '../support/recorded.js'
 import { refused } from '../support/refusal.js'
 import { printSeedOfFailures, seeded } from '../support/seeded.js'
-import { call, newKey, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+import { sharedServiceSuite } from '../support/service-suite.js'
+import { call, newKey } from '../support/services.js'
 
 const secret = Buffer.from('a secret')
 /** Input is overwritten by the call. */
@@ -26,33 +24,23 @@ const oaepOf = (key: KeyObject, algorithm: OaepAlgorithm) =>
 
 describe('Encrypt, Decrypt and ReEncrypt with RSA keys', () => {
   printSeedOfFailures()
-  let hsm: Hsm
-  let opened: TestStore
-  let services: Services
+  const on = sharedServiceSuite()
   let symmetric: string
-  const audit = new RecordedAudit()
   const keys = new Map<KeySpec, string>()
 
   before(async function () {
     this.timeout(300_000)
-    hsm = await openTestHsm()
-    opened = await openTestStore(hsm)
-    services = servicesOver({ hsm, store: opened.store, audit })
-    for (const spec of ['RSA_2048', 'RSA_3072', 'RSA_4096'] as const) keys.set(spec, await newKeyOf(services, spec, 'ENCRYPT_DECRYPT'))
-    symmetric = (await newKey(services)).key.arn
-  })
-  after(async () => {
-    await opened.close()
-    await hsm.close()
+    for (const spec of ['RSA_2048', 'RSA_3072', 'RSA_4096'] as const) keys.set(spec, await newKeyOf(on.services, spec, 'ENCRYPT_DECRYPT'))
+    symmetric = (await newKey(on.services)).key.arn
   })
 
   const keyOf = (spec: KeySpec) => keys.get(spec) ?? ''
   async function encrypted(spec: KeySpec, EncryptionAlgorithm: OaepAlgorithm, Plaintext = plaintext()): Promise<Uint8Array> {
-    const { CiphertextBlob } = await call(services, encrypt, { KeyId: keyOf(spec), EncryptionAlgorithm, Plaintext })
+    const { CiphertextBlob } = await call(on.services, encrypt, { KeyId: keyOf(spec), EncryptionAlgorithm, Plaintext })
     return CiphertextBlob ?? new Uint8Array()
   }
   const decrypted = (spec: KeySpec, EncryptionAlgorithm: OaepAlgorithm, CiphertextBlob: Uint8Array) =>
-    call(services, decrypt, { KeyId: keyOf(spec), EncryptionAlgorithm, CiphertextBlob })
+    call(on.services, decrypt, { KeyId: keyOf(spec), EncryptionAlgorithm, CiphertextBlob })
 
   for (const [spec, algorithm, most] of limits) {
     it(`${algorithm} with ${spec} takes ${most} bytes and no more`, async () => {
@@ -66,14 +54,14 @@ describe('Encrypt, Decrypt and ReEncrypt with RSA keys', () => {
     })
 
     it(`${algorithm} with ${spec} decrypts what node:crypto encrypted`, async () => {
-      const blob = publicEncrypt(oaepOf(await publicKeyOf(services, keyOf(spec)), algorithm), secret)
+      const blob = publicEncrypt(oaepOf(await publicKeyOf(on.services, keyOf(spec)), algorithm), secret)
       const { Plaintext = new Uint8Array() } = await decrypted(spec, algorithm, blob)
       expect(Buffer.from(Plaintext)).to.deep.equal(secret)
     })
   }
 
   it('decrypts what the openssl program encrypted', async () => {
-    const key = Buffer.from((await publicKeyOf(services, keyOf('RSA_3072'))).export({ format: 'pem', type: 'spki' }))
+    const key = Buffer.from((await publicKeyOf(on.services, keyOf('RSA_3072'))).export({ format: 'pem', type: 'spki' }))
     const options = ['rsa_padding_mode:oaep', 'rsa_oaep_md:sha256', 'rsa_mgf1_md:sha256'].flatMap(option => ['-pkeyopt', option])
     const command = ['pkeyutl', '-encrypt', '-pubin', '-inkey', '{key}', '-in', '{secret}', '-hexdump', ...options]
     const lines = openssl(command, { key, secret }).split('\n')
@@ -109,81 +97,83 @@ describe('Encrypt, Decrypt and ReEncrypt with RSA keys', () => {
   })
 
   it('refuses an algorithm that the key has not', async () => {
-    const wrong = await refused(call(services, encrypt, { KeyId: keyOf('RSA_2048'), Plaintext: plaintext() }), 'InvalidKeyUsageException')
-    expect(wrong.message).to.equal('Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048.')
+    const asIfSymmetric = call(on.services, encrypt, { KeyId: keyOf('RSA_2048'), Plaintext: plaintext() })
+    const { message } = await refused(asIfSymmetric, 'InvalidKeyUsageException')
+    expect(message).to.equal('Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048.')
     const given = { KeyId: symmetric, EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' } as const
-    await refused(call(services, encrypt, { ...given, Plaintext: plaintext() }), 'InvalidKeyUsageException')
+    await refused(call(on.services, encrypt, { ...given, Plaintext: plaintext() }), 'InvalidKeyUsageException')
     const blob = await encrypted('RSA_2048', 'RSAES_OAEP_SHA_256')
-    await refused(call(services, decrypt, { ...given, CiphertextBlob: blob }), 'IncorrectKeyException')
-    await refused(call(services, decrypt, { KeyId: keyOf('RSA_2048'), CiphertextBlob: blob }), 'IncorrectKeyException')
+    await refused(call(on.services, decrypt, { ...given, CiphertextBlob: blob }), 'IncorrectKeyException')
+    await refused(call(on.services, decrypt, { KeyId: keyOf('RSA_2048'), CiphertextBlob: blob }), 'IncorrectKeyException')
   })
 
   it('needs to be told the key: an RSA ciphertext does not name it', async () => {
     const CiphertextBlob = await encrypted('RSA_2048', 'RSAES_OAEP_SHA_256')
-    await refused(call(services, decrypt, { CiphertextBlob }), 'InvalidCiphertextException')
-    await refused(call(services, decrypt, { CiphertextBlob, EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' }), 'InvalidCiphertextException')
-    await refused(call(services, decrypt, { CiphertextBlob, KeyId: symmetric }), 'InvalidCiphertextException')
+    await refused(call(on.services, decrypt, { CiphertextBlob }), 'InvalidCiphertextException')
+    await refused(call(on.services, decrypt, { CiphertextBlob, EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' }), 'InvalidCiphertextException')
+    await refused(call(on.services, decrypt, { CiphertextBlob, KeyId: symmetric }), 'InvalidCiphertextException')
   })
 
   it('refuses an encryption context, and takes an empty one', async () => {
     const given = { KeyId: keyOf('RSA_2048'), EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' } as const
     const EncryptionContext = { purpose: 'test' }
-    await refused(call(services, encrypt, { ...given, Plaintext: plaintext(), EncryptionContext }), 'ValidationException')
-    const { CiphertextBlob = new Uint8Array() } = await call(services, encrypt, { ...given, Plaintext: plaintext(), EncryptionContext: {} })
-    await refused(call(services, decrypt, { ...given, CiphertextBlob, EncryptionContext }), 'ValidationException')
-    await call(services, decrypt, { ...given, CiphertextBlob, EncryptionContext: {} })
+    await refused(call(on.services, encrypt, { ...given, Plaintext: plaintext(), EncryptionContext }), 'ValidationException')
+    const empty = { ...given, EncryptionContext: {} }
+    const { CiphertextBlob = new Uint8Array() } = await call(on.services, encrypt, { ...empty, Plaintext: plaintext() })
+    await refused(call(on.services, decrypt, { ...given, CiphertextBlob, EncryptionContext }), 'ValidationException')
+    await call(on.services, decrypt, { ...empty, CiphertextBlob })
   })
 
   it('refuses a key for signing, and a disabled key', async () => {
     const given = { EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' } as const
-    const signing = await newKeyOf(services, 'RSA_2048', 'SIGN_VERIFY')
-    await refused(call(services, encrypt, { ...given, KeyId: signing, Plaintext: plaintext() }), 'InvalidKeyUsageException')
-    await refused(call(services, decrypt, { ...given, KeyId: signing, CiphertextBlob: Buffer.alloc(256) }), 'IncorrectKeyException')
-    const disabled = await newKeyOf(services, 'RSA_2048', 'ENCRYPT_DECRYPT')
-    await call(services, disableKey, { KeyId: disabled })
-    await refused(call(services, encrypt, { ...given, KeyId: disabled, Plaintext: plaintext() }), 'DisabledException')
+    const signing = await newKeyOf(on.services, 'RSA_2048', 'SIGN_VERIFY')
+    await refused(call(on.services, encrypt, { ...given, KeyId: signing, Plaintext: plaintext() }), 'InvalidKeyUsageException')
+    await refused(call(on.services, decrypt, { ...given, KeyId: signing, CiphertextBlob: Buffer.alloc(256) }), 'IncorrectKeyException')
+    const disabled = await newKeyOf(on.services, 'RSA_2048', 'ENCRYPT_DECRYPT')
+    await call(on.services, disableKey, { KeyId: disabled })
+    await refused(call(on.services, encrypt, { ...given, KeyId: disabled, Plaintext: plaintext() }), 'DisabledException')
   })
 
   describe('ReEncrypt', () => {
     it('goes from a symmetric key to an RSA key and back', async () => {
       const EncryptionContext = { purpose: 'test' }
-      const { CiphertextBlob } = await call(services, encrypt, { KeyId: symmetric, Plaintext: plaintext(), EncryptionContext })
-      const { CiphertextBlob: asymmetric, ...toRsa } = await call(services, reEncrypt, {
+      const { CiphertextBlob } = await call(on.services, encrypt, { KeyId: symmetric, Plaintext: plaintext(), EncryptionContext })
+      const { CiphertextBlob: asymmetric, ...toRsa } = await call(on.services, reEncrypt, {
         ...CiphertextBlob && { CiphertextBlob }, SourceEncryptionContext: EncryptionContext,
         DestinationKeyId: keyOf('RSA_4096'), DestinationEncryptionAlgorithm: 'RSAES_OAEP_SHA_1',
       })
       expect(toRsa).to.have.property('SourceKeyMaterialId').of.length(64)
       expect(toRsa).to.include({ SourceKeyId: symmetric, KeyId: keyOf('RSA_4096'), DestinationEncryptionAlgorithm: 'RSAES_OAEP_SHA_1' })
       expect(toRsa).to.not.have.property('DestinationKeyMaterialId')
-      const { CiphertextBlob: again, ...toSymmetric } = await call(services, reEncrypt, {
+      const { CiphertextBlob: again, ...toSymmetric } = await call(on.services, reEncrypt, {
         ...asymmetric && { CiphertextBlob: asymmetric }, SourceKeyId: keyOf('RSA_4096'), SourceEncryptionAlgorithm: 'RSAES_OAEP_SHA_1',
         DestinationKeyId: symmetric,
       })
       expect(toSymmetric).to.have.property('DestinationKeyMaterialId').of.length(64)
       expect(toSymmetric).to.not.have.property('SourceKeyMaterialId')
       // The source's encryption context is not carried over.
-      const { Plaintext = new Uint8Array() } = await call(services, decrypt, again ? { CiphertextBlob: again } : {})
+      const { Plaintext = new Uint8Array() } = await call(on.services, decrypt, again ? { CiphertextBlob: again } : {})
       expect(Buffer.from(Plaintext)).to.deep.equal(secret)
-      expect(audit.events.at(-2)?.resources).to.have.length(2)
+      expect(on.audit.events.at(-2)?.resources).to.have.length(2)
     })
 
     it('refuses what the destination cannot hold, in a dry run too', async () => {
-      const { CiphertextBlob = new Uint8Array() } = await call(services, encrypt, { KeyId: symmetric, Plaintext: Buffer.alloc(191) })
+      const { CiphertextBlob = new Uint8Array() } = await call(on.services, encrypt, { KeyId: symmetric, Plaintext: Buffer.alloc(191) })
       const given = { CiphertextBlob, DestinationKeyId: keyOf('RSA_2048'), DestinationEncryptionAlgorithm: 'RSAES_OAEP_SHA_256' } as const
       for (const DryRun of [false, true]) {
-        const refusal = await refused(call(services, reEncrypt, { ...given, DryRun }), 'ValidationException')
+        const refusal = await refused(call(on.services, reEncrypt, { ...given, DryRun }), 'ValidationException')
         expect(refusal.message).to.equal('Algorithm RSAES_OAEP_SHA_256 and key spec RSA_2048 cannot encrypt data larger than 190 bytes.')
       }
       const smaller = { ...given, DestinationEncryptionAlgorithm: 'RSAES_OAEP_SHA_1', DryRun: true } as const
-      await refused(call(services, reEncrypt, smaller), 'DryRunOperationException')
+      await refused(call(on.services, reEncrypt, smaller), 'DryRunOperationException')
     })
 
     it('refuses an encryption context on the side of an RSA key', async () => {
       const context = { purpose: 'test' }
-      const { CiphertextBlob = new Uint8Array() } = await call(services, encrypt, { KeyId: symmetric, Plaintext: plaintext() })
+      const { CiphertextBlob = new Uint8Array() } = await call(on.services, encrypt, { KeyId: symmetric, Plaintext: plaintext() })
       const given = { CiphertextBlob, DestinationKeyId: keyOf('RSA_2048'), DestinationEncryptionAlgorithm: 'RSAES_OAEP_SHA_256' } as const
-      await refused(call(services, reEncrypt, { ...given, DestinationEncryptionContext: context }), 'ValidationException')
-      await refused(call(services, reEncrypt, {
+      await refused(call(on.services, reEncrypt, { ...given, DestinationEncryptionContext: context }), 'ValidationException')
+      await refused(call(on.services, reEncrypt, {
         ...given, SourceKeyId: keyOf('RSA_2048'), SourceEncryptionAlgorithm: 'RSAES_OAEP_SHA_256', SourceEncryptionContext: context,
       }), 'ValidationException')
     })
@@ -192,9 +182,9 @@ describe('Encrypt, Decrypt and ReEncrypt with RSA keys', () => {
   it('tries a decryption in a dry run', async () => {
     const given = { KeyId: keyOf('RSA_2048'), EncryptionAlgorithm: 'RSAES_OAEP_SHA_256', DryRun: true } as const
     const CiphertextBlob = await encrypted('RSA_2048', 'RSAES_OAEP_SHA_256')
-    await refused(call(services, decrypt, { ...given, CiphertextBlob }), 'DryRunOperationException')
-    await refused(call(services, decrypt, { ...given, CiphertextBlob: Buffer.alloc(256) }), 'InvalidCiphertextException')
-    await refused(call(services, encrypt, { ...given, Plaintext: plaintext() }), 'DryRunOperationException')
-    await refused(call(services, encrypt, { ...given, Plaintext: Buffer.alloc(191) }), 'ValidationException')
+    await refused(call(on.services, decrypt, { ...given, CiphertextBlob }), 'DryRunOperationException')
+    await refused(call(on.services, decrypt, { ...given, CiphertextBlob: Buffer.alloc(256) }), 'InvalidCiphertextException')
+    await refused(call(on.services, encrypt, { ...given, Plaintext: plaintext() }), 'DryRunOperationException')
+    await refused(call(on.services, encrypt, { ...given, Plaintext: Buffer.alloc(191) }), 'ValidationException')
   })
 })

@@ -4,13 +4,11 @@ import { deriveSharedSecret } from '../../src/api/shared-secrets.js'
 import { derBitString, derOid, derSequence, encodeDer } from '../../src/domain/der.js'
 import type { KeySpec } from '../../src/domain/key-spec.js'
 import { curves, objectIds, type CurveName } from '../../src/domain/object-ids.js'
-import type { Hsm } from '../../src/ports/hsm.js'
-import type { Services } from '../../src/service/services.js'
 import { newKeyOf, openssl, publicKeyOf } from '../support/keys-by-spec.js'
-import { RecordedAudit } from '../support/recorded.js'
 import { refused } from '../support/refusal.js'
 import { printSeedOfFailures, seeded } from '../support/seeded.js'
-import { call, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+import { sharedServiceSuite } from '../support/service-suite.js'
+import { call } from '../support/services.js'
 
 const cases: readonly (readonly [KeySpec, CurveName, string])[] = [
   ['ECC_NIST_P256', 'p256', 'P-256'], ['ECC_NIST_P384', 'p384', 'P-384'], ['ECC_NIST_P521', 'p521', 'P-521'],
@@ -26,25 +24,15 @@ const infoOf = (curve: CurveName, point: Uint8Array, algorithm: string = objectI
 
 describe('DeriveSharedSecret', () => {
   printSeedOfFailures()
-  let hsm: Hsm
-  let opened: TestStore
-  let services: Services
-  const audit = new RecordedAudit()
+  const on = sharedServiceSuite()
   const keys = new Map<string, string>()
 
   before(async () => {
-    hsm = await openTestHsm()
-    opened = await openTestStore(hsm)
-    services = servicesOver({ hsm, store: opened.store, audit })
-    for (const [spec, curve] of cases) keys.set(curve, await newKeyOf(services, spec, 'KEY_AGREEMENT'))
-  })
-  after(async () => {
-    await opened.close()
-    await hsm.close()
+    for (const [spec, curve] of cases) keys.set(curve, await newKeyOf(on.services, spec, 'KEY_AGREEMENT'))
   })
 
   const derive = (curve: CurveName, PublicKey: Uint8Array, DryRun = false) =>
-    call(services, deriveSharedSecret, { KeyId: keys.get(curve) ?? '', KeyAgreementAlgorithm: 'ECDH', PublicKey, DryRun })
+    call(on.services, deriveSharedSecret, { KeyId: keys.get(curve) ?? '', KeyAgreementAlgorithm: 'ECDH', PublicKey, DryRun })
 
   for (const [spec, curve, namedCurve] of cases) {
     describe(`with ${spec}`, () => {
@@ -55,7 +43,7 @@ describe('DeriveSharedSecret', () => {
           const { SharedSecret = new Uint8Array(), ...rest } = await derive(curve, spkiOf(publicKey))
           expect(rest).to.deep.equal({ KeyId, KeyAgreementAlgorithm: 'ECDH', KeyOrigin: 'AWS_KMS' })
           expect(SharedSecret).to.have.length(curves[curve].fieldBytes)
-          expect(Buffer.from(SharedSecret)).to.deep.equal(diffieHellman({ privateKey, publicKey: await publicKeyOf(services, KeyId) }))
+          expect(Buffer.from(SharedSecret)).to.deep.equal(diffieHellman({ privateKey, publicKey: await publicKeyOf(on.services, KeyId) }))
         }
       })
 
@@ -64,7 +52,7 @@ describe('DeriveSharedSecret', () => {
         const { x, y } = pointOf(publicKey)
         const compressed = infoOf(curve, Buffer.concat([Buffer.from([2 + ((y.at(-1) ?? 0) & 1)]), x]))
         const { SharedSecret = new Uint8Array() } = await derive(curve, compressed)
-        const key = await publicKeyOf(services, keys.get(curve) ?? '')
+        const key = await publicKeyOf(on.services, keys.get(curve) ?? '')
         expect(Buffer.from(SharedSecret)).to.deep.equal(diffieHellman({ privateKey, publicKey: key }))
       })
 
@@ -120,9 +108,9 @@ describe('DeriveSharedSecret', () => {
   })
 
   it('refuses a key for something else before it looks at the other side', async () => {
-    const KeyId = await newKeyOf(services, 'ECC_NIST_P256', 'SIGN_VERIFY')
+    const KeyId = await newKeyOf(on.services, 'ECC_NIST_P256', 'SIGN_VERIFY')
     const given = { KeyId, KeyAgreementAlgorithm: 'ECDH', PublicKey: Buffer.from('no key') } as const
-    const refusal = await refused(call(services, deriveSharedSecret, given), 'InvalidKeyUsageException')
+    const refusal = await refused(call(on.services, deriveSharedSecret, given), 'InvalidKeyUsageException')
     expect(refusal.message).to.equal(`${KeyId} key usage is SIGN_VERIFY which is not valid for DeriveSharedSecret.`)
   })
 
@@ -131,10 +119,10 @@ describe('DeriveSharedSecret', () => {
   })
 
   it('leaves no object in the token, and no secret in the audit log', async () => {
-    const before = (await hsm.list()).length
+    const before = (await on.hsm.list()).length
     const { SharedSecret = new Uint8Array() } = await derive('p256', spkiOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey))
-    expect((await hsm.list()).length).to.equal(before)
-    const event = audit.events.at(-1)
+    expect((await on.hsm.list()).length).to.equal(before)
+    const event = on.audit.events.at(-1)
     expect(event).to.include({ eventName: 'DeriveSharedSecret', readOnly: true, responseElements: null })
     expect(JSON.stringify(event)).to.not.include(Buffer.from(SharedSecret).toString('base64'))
   })

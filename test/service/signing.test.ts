@@ -4,13 +4,11 @@ import { disableKey } from '../../src/api/keys.js'
 import { sign, verify } from '../../src/api/signing.js'
 import { ecdsaToDer } from '../../src/domain/ecdsa-signature.js'
 import type { KeySpec, SigningAlgorithm } from '../../src/domain/key-spec.js'
-import type { Hsm } from '../../src/ports/hsm.js'
-import type { Services } from '../../src/service/services.js'
 import { newKeyOf, openssl, publicKeyOf } from '../support/keys-by-spec.js'
-import { RecordedAudit } from '../support/recorded.js'
 import { refused } from '../support/refusal.js'
 import { printSeedOfFailures, seeded } from '../support/seeded.js'
-import { call, openTestHsm, openTestStore, servicesOver, type TestStore } from '../support/services.js'
+import { sharedServiceSuite } from '../support/service-suite.js'
+import { call } from '../support/services.js'
 
 const text = Buffer.from('a text to be signed')
 /** Input is overwritten by the call. */
@@ -35,32 +33,22 @@ function isSignature(algorithm: SigningAlgorithm, key: KeyObject, signature: Uin
 
 describe('Sign and Verify', () => {
   printSeedOfFailures()
-  let hsm: Hsm
-  let opened: TestStore
-  let services: Services
-  const audit = new RecordedAudit()
+  const on = sharedServiceSuite()
   const keys = new Map<KeySpec, string>()
 
   before(async function () {
     this.timeout(300_000)
-    hsm = await openTestHsm()
-    opened = await openTestStore(hsm)
-    services = servicesOver({ hsm, store: opened.store, audit })
     for (const spec of [...Object.keys(hashed), 'ECC_NIST_EDWARDS25519'] as KeySpec[]) {
-      keys.set(spec, await newKeyOf(services, spec, 'SIGN_VERIFY'))
+      keys.set(spec, await newKeyOf(on.services, spec, 'SIGN_VERIFY'))
     }
-  })
-  after(async () => {
-    await opened.close()
-    await hsm.close()
   })
 
   const keyOf = (spec: KeySpec) => keys.get(spec) ?? ''
   const signed = (spec: KeySpec, SigningAlgorithm: SigningAlgorithm, Message = message(), MessageType: 'RAW' | 'DIGEST' = 'RAW') =>
-    call(services, sign, { KeyId: keyOf(spec), SigningAlgorithm, Message, MessageType })
+    call(on.services, sign, { KeyId: keyOf(spec), SigningAlgorithm, Message, MessageType })
   const verified = (
     spec: KeySpec, SigningAlgorithm: SigningAlgorithm, Signature: Uint8Array, Message = message(), MessageType: 'RAW' | 'DIGEST' = 'RAW',
-  ) => call(services, verify, { KeyId: keyOf(spec), SigningAlgorithm, Message, MessageType, Signature })
+  ) => call(on.services, verify, { KeyId: keyOf(spec), SigningAlgorithm, Message, MessageType, Signature })
 
   for (const [spec, algorithms] of Object.entries(hashed) as [KeySpec, readonly SigningAlgorithm[]][]) {
     describe(`with ${spec}`, () => {
@@ -69,7 +57,7 @@ describe('Sign and Verify', () => {
           const { Signature: ofText = new Uint8Array(), KeyId, SigningAlgorithm } = await signed(spec, algorithm)
           expect({ KeyId, SigningAlgorithm }).to.deep.equal({ KeyId: keyOf(spec), SigningAlgorithm: algorithm })
           const { Signature: ofDigest = new Uint8Array() } = await signed(spec, algorithm, digestOf(algorithm), 'DIGEST')
-          const key = await publicKeyOf(services, keyOf(spec))
+          const key = await publicKeyOf(on.services, keyOf(spec))
           expect(isSignature(algorithm, key, ofText)).to.equal(true)
           expect(isSignature(algorithm, key, ofDigest)).to.equal(true)
           expect(await verified(spec, algorithm, ofText, digestOf(algorithm), 'DIGEST')).to.deep.equal({
@@ -118,7 +106,7 @@ describe('Sign and Verify', () => {
     it('ED25519_SHA_512 is what node:crypto verifies', async () => {
       const { Signature = new Uint8Array() } = await signed(spec, 'ED25519_SHA_512')
       expect(Signature).to.have.length(64)
-      expect(isSignature('ED25519_SHA_512', await publicKeyOf(services, keyOf(spec)), Signature)).to.equal(true)
+      expect(isSignature('ED25519_SHA_512', await publicKeyOf(on.services, keyOf(spec)), Signature)).to.equal(true)
       await verified(spec, 'ED25519_SHA_512', Signature)
       await refused(verified(spec, 'ED25519_SHA_512', Signature, Buffer.from('another text')), 'KMSInvalidSignatureException')
       for (const length of [1, 63, 65, 128]) {
@@ -149,7 +137,7 @@ describe('Sign and Verify', () => {
     for (const [spec, algorithm, options] of cases) {
       it(`${algorithm} of ${spec} verifies`, async () => {
         const { Signature = new Uint8Array() } = await signed(spec, algorithm)
-        const key = Buffer.from((await publicKeyOf(services, keyOf(spec))).export({ format: 'pem', type: 'spki' }))
+        const key = Buffer.from((await publicKeyOf(on.services, keyOf(spec))).export({ format: 'pem', type: 'spki' }))
         const files = { key, signature: Signature, text }
         expect(openssl(['dgst', ...options, '-verify', '{key}', '-signature', '{signature}', '{text}'], files)).to.match(/Verified OK/)
       })
@@ -157,7 +145,7 @@ describe('Sign and Verify', () => {
 
     it('ED25519_SHA_512 verifies', async () => {
       const { Signature = new Uint8Array() } = await signed('ECC_NIST_EDWARDS25519', 'ED25519_SHA_512')
-      const key = Buffer.from((await publicKeyOf(services, keyOf('ECC_NIST_EDWARDS25519'))).export({ format: 'pem', type: 'spki' }))
+      const key = Buffer.from((await publicKeyOf(on.services, keyOf('ECC_NIST_EDWARDS25519'))).export({ format: 'pem', type: 'spki' }))
       const verify = ['pkeyutl', '-verify', '-rawin', '-pubin', '-inkey', '{key}', '-sigfile', '{signature}', '-in', '{text}']
       expect(openssl(verify, { key, signature: Signature, text })).to.match(/Verified Successfully/)
     })
@@ -167,41 +155,41 @@ describe('Sign and Verify', () => {
     it('an algorithm that the key has not, and a key for something else', async () => {
       const wrong = await refused(signed('ECC_NIST_P256', 'ECDSA_SHA_384'), 'InvalidKeyUsageException')
       expect(wrong.message).to.equal('Algorithm ECDSA_SHA_384 is incompatible with key spec ECC_NIST_P256.')
-      const hmac = await newKeyOf(services, 'HMAC_256', 'GENERATE_VERIFY_MAC')
+      const hmac = await newKeyOf(on.services, 'HMAC_256', 'GENERATE_VERIFY_MAC')
       const other = await refused(
-        call(services, sign, { KeyId: hmac, SigningAlgorithm: 'ECDSA_SHA_256', Message: message() }), 'InvalidKeyUsageException',
+        call(on.services, sign, { KeyId: hmac, SigningAlgorithm: 'ECDSA_SHA_256', Message: message() }), 'InvalidKeyUsageException',
       )
       expect(other.message).to.equal(`${hmac} key usage is GENERATE_VERIFY_MAC which is not valid for Sign.`)
-      await refused(call(services, sign, { KeyId: hmac, SigningAlgorithm: 'SM2DSA', Message: message() }), 'InvalidKeyUsageException')
+      await refused(call(on.services, sign, { KeyId: hmac, SigningAlgorithm: 'SM2DSA', Message: message() }), 'InvalidKeyUsageException')
     })
 
     it('EXTERNAL_MU for anything but ML-DSA, and of another length', async () => {
       const given = { KeyId: keyOf('ECC_NIST_P256'), MessageType: 'EXTERNAL_MU' } as const
-      await refused(call(services, sign, { ...given, SigningAlgorithm: 'ECDSA_SHA_256', Message: message() }), 'ValidationException')
-      await refused(call(services, sign, { ...given, SigningAlgorithm: 'ML_DSA_SHAKE_256', Message: message() }), 'ValidationException')
+      await refused(call(on.services, sign, { ...given, SigningAlgorithm: 'ECDSA_SHA_256', Message: message() }), 'ValidationException')
+      await refused(call(on.services, sign, { ...given, SigningAlgorithm: 'ML_DSA_SHAKE_256', Message: message() }), 'ValidationException')
       await refused(
-        call(services, sign, { ...given, SigningAlgorithm: 'ML_DSA_SHAKE_256', Message: Buffer.alloc(64) }), 'InvalidKeyUsageException',
+        call(on.services, sign, { ...given, SigningAlgorithm: 'ML_DSA_SHAKE_256', Message: Buffer.alloc(64) }), 'InvalidKeyUsageException',
       )
     })
 
     it('a disabled key', async () => {
-      const KeyId = await newKeyOf(services, 'ECC_NIST_P256', 'SIGN_VERIFY')
-      await call(services, disableKey, { KeyId })
-      await refused(call(services, sign, { KeyId, SigningAlgorithm: 'ECDSA_SHA_256', Message: message() }), 'DisabledException')
+      const KeyId = await newKeyOf(on.services, 'ECC_NIST_P256', 'SIGN_VERIFY')
+      await call(on.services, disableKey, { KeyId })
+      await refused(call(on.services, sign, { KeyId, SigningAlgorithm: 'ECDSA_SHA_256', Message: message() }), 'DisabledException')
     })
   })
 
   it('make no signature in a dry run, and still look at one', async () => {
     const given = { KeyId: keyOf('ECC_NIST_P256'), SigningAlgorithm: 'ECDSA_SHA_256', DryRun: true } as const
-    await refused(call(services, sign, { ...given, Message: message() }), 'DryRunOperationException')
+    await refused(call(on.services, sign, { ...given, Message: message() }), 'DryRunOperationException')
     const { Signature = new Uint8Array() } = await signed('ECC_NIST_P256', 'ECDSA_SHA_256')
-    await refused(call(services, verify, { ...given, Message: message(), Signature }), 'DryRunOperationException')
-    await refused(call(services, verify, { ...given, Message: Buffer.from('other'), Signature }), 'KMSInvalidSignatureException')
+    await refused(call(on.services, verify, { ...given, Message: message(), Signature }), 'DryRunOperationException')
+    await refused(call(on.services, verify, { ...given, Message: Buffer.from('other'), Signature }), 'KMSInvalidSignatureException')
   })
 
   it('tell the audit log which key material signed', async () => {
     await signed('ECC_NIST_P384', 'ECDSA_SHA_384')
-    const last = audit.events.at(-1)
+    const last = on.audit.events.at(-1)
     expect(last).to.include({ eventName: 'Sign', errorCode: undefined })
     expect(JSON.stringify(last?.additionalEventData)).to.include(`"keyArn":"${keyOf('ECC_NIST_P384')}","keyVersion":1`)
     expect(JSON.stringify(last)).to.not.include(text.toString('base64'))

@@ -7,23 +7,15 @@ import type { Services } from '../../src/service/services.js'
 import { replacing } from '../support/interruption.js'
 import { RecordedAudit } from '../support/recorded.js'
 import { refused, rejected } from '../support/refusal.js'
-import {
-  keyOf, newKey, openTestHsm, openTestStore, region, servicesOver, storedKey, type ServicesOptions, type TestStore,
-} from '../support/services.js'
+import { serviceSuite } from '../support/service-suite.js'
+import { keyOf, newKey, region, storedKey } from '../support/services.js'
 
 const plaintext = Buffer.from('a data key of thirty-two bytes..')
 
 /** How backing keys keep to the limit of SP 800-38D, section 8.3, with caps that a test can reach. */
 describe('a spent key version', () => {
-  let hsm: Hsm
-  let opened: TestStore
+  const on = serviceSuite()
 
-  before(async () => { hsm = await openTestHsm() })
-  after(() => hsm.close())
-  beforeEach(async () => { opened = await openTestStore(hsm) })
-  afterEach(() => opened.close())
-
-  const newServices = (options: Partial<ServicesOptions> = {}) => servicesOver({ hsm, store: opened.store, ...options })
   const seal = ({ backingKeys }: Services, key: UsableKey) => backingKeys.seal(key, plaintext, {})
   const states = ({ versions }: KeyView) => [...versions.values()].map(({ version, state }) => `${version} ${state}`)
 
@@ -38,10 +30,10 @@ describe('a spent key version', () => {
     const seals = new Map<string, number>()
     return {
       seals,
-      hsm: replacing(hsm, {
+      hsm: replacing(on.hsm, {
         async seal(material, ...rest) {
           seals.set(material.name, (seals.get(material.name) ?? 0) + 1)
-          return hsm.seal(material, ...rest)
+          return on.hsm.seal(material, ...rest)
         },
       }),
     }
@@ -49,7 +41,7 @@ describe('a spent key version', () => {
 
   it('is replaced by itself, and never seals more often than its cap', async () => {
     const { hsm: counting, seals } = counted()
-    const services = newServices({ hsm: counting, sealsPerVersionMax: 20 })
+    const services = on.newServices({ hsm: counting, sealsPerVersionMax: 20 })
     const key = await newKey(services)
     for (let count = 0; count < 100; count++) await seal(services, await keyOf(services, key.key.keyId))
     expect([...seals.values()].reduce((sum, of) => sum + of, 0)).to.equal(100)
@@ -59,7 +51,7 @@ describe('a spent key version', () => {
 
   it('is replaced while many seal at once, each of which succeeds', async () => {
     const { hsm: counting, seals } = counted()
-    const services = newServices({ hsm: counting, sealsPerVersionMax: 50 })
+    const services = on.newServices({ hsm: counting, sealsPerVersionMax: 50 })
     const key = await newKey(services)
     // All of them with the view of the beginning, as calls have that came at the same time.
     const sealed = await Promise.all(Array.from({ length: 130 }, () => seal(services, key)))
@@ -73,10 +65,10 @@ describe('a spent key version', () => {
   it('is replaced for two processes that take turns, without sealing more than its cap', async () => {
     const { hsm: counting, seals } = counted()
     const options = { hsm: counting, sealsPerVersionMax: 50 }
-    const processes = [newServices(options), newServices({ ...options, store: await opened.second() })]
-    const key = await newKey(newServices())
+    const processes = [on.newServices(options), on.newServices({ ...options, store: await on.second() })]
+    const key = await newKey(on.newServices())
     for (let turn = 0; turn < 120; turn++) {
-      const services = processes[turn % 2] ?? newServices()
+      const services = processes[turn % 2] ?? on.newServices()
       await seal(services, await keyOf(services, key.key.keyId))
       await settled(services, key)
     }
@@ -86,13 +78,13 @@ describe('a spent key version', () => {
 
   it('is replaced in the background before it is spent, and the audit log says why', async () => {
     const audit = new RecordedAudit()
-    const services = newServices({ sealsPerVersionMax: 32, audit })
+    const services = on.newServices({ sealsPerVersionMax: 32, audit })
     const key = await newKey(services)
     let sealed = 0
     do await seal(services, key)
     while (++sealed < 29)
     await settled(services, key)
-    const stored = await storedKey(opened.store, key.key.keyId)
+    const stored = await storedKey(on.store, key.key.keyId)
     expect(states(stored)).to.deep.equal(['1 ready', '2 ready'])
     expect(stored.versions.get(2)?.rotation?.type).to.equal('AUTOMATIC')
     const event = audit.events.find(({ eventName }) => eventName === 'RotateKey')
@@ -100,22 +92,22 @@ describe('a spent key version', () => {
   })
 
   it('does not count as an on-demand rotation and leaves the schedule as it is', async () => {
-    const services = newServices({ sealsPerVersionMax: 1 })
+    const services = on.newServices({ sealsPerVersionMax: 1 })
     const key = await newKey(services)
     await services.directory.change(region, key.key.keyId, view => ({
       key: { ...view.key, schedule: { periodInDays: 90, nextRotation: 5 } },
     }))
     await seal(services, await keyOf(services, key.key.keyId))
     await settled(services, key)
-    const { key: stored } = await storedKey(opened.store, key.key.keyId)
+    const { key: stored } = await storedKey(on.store, key.key.keyId)
     expect(stored).to.deep.include({ onDemandRotations: 0, schedule: { periodInDays: 90, nextRotation: 5 }, currentVersion: 2 })
   })
 
   it('refuses to seal when it cannot be replaced', async () => {
-    const key = await newKey(newServices())
+    const key = await newKey(on.newServices())
     const { hsm: counting, seals } = counted()
     const full = replacing(counting, { createMaterial: () => Promise.reject(new HsmError('capacity', 'full')) })
-    const services = newServices({ sealsPerVersionMax: 5, hsm: full })
+    const services = on.newServices({ sealsPerVersionMax: 5, hsm: full })
     const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => seal(services, key)))
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') await refused(Promise.reject(outcome.reason as Error), 'KeyUnavailableException')
@@ -130,19 +122,19 @@ describe('a spent key version', () => {
     const released = new Promise<void>(resolve => { release = resolve })
     const making = new Promise<void>(resolve => { made = resolve })
     let first = true
-    const slow = replacing(hsm, {
+    const slow = replacing(on.hsm, {
       async createMaterial(material) {
         const held = first
         first = false
         made()
         if (held) await released
-        return hsm.createMaterial(material)
+        return on.hsm.createMaterial(material)
       },
     })
-    const key = await newKey(newServices())
-    const services = newServices({ hsm: slow, sealsPerVersionMax: 5 })
+    const key = await newKey(on.newServices())
+    const services = on.newServices({ hsm: slow, sealsPerVersionMax: 5 })
     // Spent without being replaced.
-    await opened.store.keys.reserveSeals(region, key.key.keyId, 1, 5, 5)
+    await on.store.keys.reserveSeals(region, key.key.keyId, 1, 5, 5)
     let decisions = 0
     const own = services.keyVersions.rotate(key.key, 'ON_DEMAND', stored => {
       if (first) return stored
@@ -159,12 +151,12 @@ describe('a spent key version', () => {
   })
 
   it('is not replaced on a key that was disabled meanwhile', async () => {
-    const services = newServices({ sealsPerVersionMax: 5 })
+    const services = on.newServices({ sealsPerVersionMax: 5 })
     const key = await newKey(services)
-    await opened.store.keys.reserveSeals(region, key.key.keyId, 1, 5, 5)
+    await on.store.keys.reserveSeals(region, key.key.keyId, 1, 5, 5)
     await services.directory.change(region, key.key.keyId, view => ({ key: { ...view.key, state: 'Disabled' } }))
     await refused(seal(services, key), 'KeyUnavailableException')
-    expect(states(await storedKey(opened.store, key.key.keyId))).to.deep.equal(['1 ready'])
+    expect(states(await storedKey(on.store, key.key.keyId))).to.deep.equal(['1 ready'])
   })
 
   /** Waits for a rotation in the background. */

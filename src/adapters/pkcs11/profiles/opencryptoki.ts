@@ -1,5 +1,5 @@
 import pkcs11 from 'pkcs11js'
-import { sealedBytesMax, standardInvalid } from './parts.js'
+import { standardGcm, standardInvalid } from './parts.js'
 import type { Profile, TemplateFacts } from './profile.js'
 
 const unchangeable: TemplateFacts = { set: { modifiable: false }, omit: [] }
@@ -15,10 +15,7 @@ export const opencryptoki: Profile = {
   ],
   host: 'process',
   pin: 'free-text',
-  seal: {
-    mode: 'cbc-hmac', gcmMechanism: pkcs11.CKM_AES_GCM, ivBytes: 12, ivBits: 96, plaintextBytesMax: sealedBytesMax, outputSlackBytes: 16,
-    emptyPlaintext: true,
-  },
+  seal: { ...standardGcm, mode: 'cbc-hmac' },
   oaep: 'raw',
   import: 'process',
   edwards: { parameters: 'oid', prehash: false },

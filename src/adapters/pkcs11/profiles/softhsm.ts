@@ -1,7 +1,6 @@
 import pkcs11 from 'pkcs11js'
-import type { Profile, TemplateFacts } from './profile.js'
-
-const fixed: TemplateFacts = { set: { modifiable: false, copyable: false }, omit: [] }
+import { fixedTemplate, standardGcm, standardInvalid } from './parts.js'
+import type { Profile } from './profile.js'
 
 /** SoftHSM 2.6 and 2.7. */
 export const softhsm: Profile = {
@@ -11,16 +10,7 @@ export const softhsm: Profile = {
   match: [{ manufacturer: 'SoftHSM project' }],
   host: 'inline',
   pin: 'free-text',
-  seal: {
-    mode: 'gcm-caller-iv',
-    gcmMechanism: pkcs11.CKM_AES_GCM,
-    ivBytes: 12,
-    ivBits: 96,
-    // 4,096 bytes are the KMS API's limit for Encrypt; the rest is room for what the service seals for itself.
-    plaintextBytesMax: 4096 + 256,
-    outputSlackBytes: 16,
-    emptyPlaintext: true,
-  },
+  seal: standardGcm,
   oaep: 'raw',
   import: 'process',
   edwards: { parameters: 'oid', prehash: false },
@@ -32,7 +22,7 @@ export const softhsm: Profile = {
   helperObjects: false,
   objectsMax: null,
   pairIsOneObject: false,
-  template: { secret: fixed, mac: fixed, private: fixed, public: fixed },
+  template: fixedTemplate,
   allowedMechanisms: true,
   checkValue: true,
   sessionKeys: true,
@@ -40,7 +30,7 @@ export const softhsm: Profile = {
   leavesUnfinished: true,
   returnValues: {
     // 2.6 answers GENERAL_ERROR to a wrong key, tag or additional data, and to much else; 2.7 the two proper codes.
-    ciphertextInvalid: [pkcs11.CKR_ENCRYPTED_DATA_INVALID, pkcs11.CKR_ENCRYPTED_DATA_LEN_RANGE],
+    ciphertextInvalid: standardInvalid,
     ambiguous: [pkcs11.CKR_GENERAL_ERROR],
     busy: [],
     // Of C_Login in 2.6, while another process logs in and rewrites the file with the PIN; a new process reads it well.
