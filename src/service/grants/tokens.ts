@@ -88,5 +88,5 @@ function parse(token: string): Parsed {
 }
 
 function invalidToken(): KmsError {
-  return new KmsError('InvalidGrantTokenException')
+  return new KmsError('InvalidGrantTokenException', 'The grant token was not made by this service, or is damaged.')
 }

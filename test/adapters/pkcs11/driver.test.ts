@@ -208,3 +208,19 @@ describe('the PKCS#11 driver on SoftHSM', () => {
     expectRefused(() => bench.driver.createMaterial({ ...newMaterial(), kind: 'rsa' as MaterialKind }), 'configuration')
   })
 })
+
+describe('a token that takes little for one MAC', () => {
+  it('does not support more, and makes as long ones as it takes', async () => {
+    const macBytesMax = 1_900
+    const { driver } = await openBench(silentLog, true, { profile: { ...softhsm, macBytesMax } })
+    const mac = rootMaterial('mac', 999_999_997)
+    driver.createMaterial(mac)
+    try {
+      expect(driver.mac(mac, Buffer.alloc(macBytesMax))).to.have.length(32)
+      expectRefused(() => driver.mac(mac, Buffer.alloc(macBytesMax + 1)), 'unsupported')
+    } finally {
+      driver.destroyMaterial(mac)
+      driver.close()
+    }
+  })
+})
