@@ -35,7 +35,7 @@ export const createKey = onAccount(api.createKey, {
       return enabled(key)
     })
     const current = view.versions.get(view.key.currentVersion)
-    if (current) call.used(view.key.arn, current.version, current.keyMaterialId)
+    if (current) call.used(view.key, current)
     return { KeyMetadata: await keyMetadata(view, services) }
   },
   retry: {

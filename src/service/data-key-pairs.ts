@@ -14,7 +14,7 @@ export const generateDataKeyPair = onKey(api.generateDataKeyPair, {
   key: input => input.KeyId,
   async run({ key, input, used, recipient }, services) {
     const { privateKey, publicKey, blob, version } = await makeDataKeyPair(key, input, services)
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return {
       PrivateKeyCiphertextBlob: blob,
       ...await answerTo(recipient, 'PrivateKeyPlaintext', privateKey, version.keyMaterialId),
@@ -35,7 +35,7 @@ export const generateDataKeyPairWithoutPlaintext = onKey(api.generateDataKeyPair
   async run({ key, input, used }, services) {
     const { privateKey, publicKey, blob, version } = await makeDataKeyPair(key, input, services)
     privateKey.fill(0)
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return {
       PrivateKeyCiphertextBlob: blob,
       PublicKey: publicKey,

@@ -23,7 +23,7 @@ export const generateDataKey = onKey(api.generateDataKey, {
   check: dataKeyBytes,
   async run({ key, input, used, recipient }, services) {
     const { plaintext, blob, version } = await makeDataKey(key, input, services)
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return {
       CiphertextBlob: blob,
       ...await answerTo(recipient, 'Plaintext', plaintext, version.keyMaterialId),
@@ -42,7 +42,7 @@ export const generateDataKeyWithoutPlaintext = onKey(api.generateDataKeyWithoutP
   async run({ key, input, used }, services) {
     const { plaintext, blob, version } = await makeDataKey(key, input, services)
     plaintext.fill(0)
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return { CiphertextBlob: blob, KeyId: key.key.arn, KeyMaterialId: version.keyMaterialId }
   },
 })

@@ -20,7 +20,7 @@ export const encrypt = onKey(api.encrypt, {
   key: input => input.KeyId,
   async run({ key, input, used }, services) {
     const { blob, version } = await encryptUnder(key, input.EncryptionAlgorithm, input.Plaintext, input.EncryptionContext, services)
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return { CiphertextBlob: blob, KeyId: key.key.arn, EncryptionAlgorithm: input.EncryptionAlgorithm }
   },
 })
@@ -36,7 +36,7 @@ export const decrypt = onKeys(api.decrypt, {
     const { input } = call
     const key = keyAt(call, 0)
     const { plaintext, version } = await openSource(call, input.EncryptionAlgorithm, input.EncryptionContext, services)
-    call.used(key.key.arn, version.version, version.keyMaterialId)
+    call.used(key.key, version)
     return {
       KeyId: key.key.arn,
       ...await answerTo(call.recipient, 'Plaintext', plaintext, shownMaterialId(version)),
@@ -74,8 +74,8 @@ export const reEncrypt = onKeys(api.reEncrypt, {
       const { blob, version } = await encryptUnder(
         to, input.DestinationEncryptionAlgorithm, source.plaintext, input.DestinationEncryptionContext, services,
       )
-      call.used(from.key.arn, source.version.version, source.version.keyMaterialId)
-      call.used(to.key.arn, version.version, version.keyMaterialId)
+      call.used(from.key, source.version)
+      call.used(to.key, version)
       const [sourceMaterial, destinationMaterial] = [shownMaterialId(source.version), shownMaterialId(version)]
       return {
         CiphertextBlob: blob,

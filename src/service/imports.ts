@@ -61,7 +61,7 @@ export const importKeyMaterial = onKey(api.importKeyMaterial, {
     checkValidTo(input, services)
     const parameters = await goodToken(key, input.ImportToken, services)
     const { version, way } = await importMaterial(key, parameters, input, services)
-    call.used(key.arn, version.version, version.keyMaterialId)
+    call.used(key, version)
     call.detail('importWay', way)
     return { KeyId: key.arn, ...isSymmetric(key) && { KeyMaterialId: version.keyMaterialId } }
   },
@@ -80,7 +80,7 @@ export const deleteImportedKeyMaterial = onKey(api.deleteImportedKeyMaterial, {
   fits: fitsImport,
   async run({ key: { key }, input, used }, services) {
     const version = await deleteMaterial(key, input.KeyMaterialId, services)
-    if (version) used(key.arn, version.version, version.keyMaterialId)
+    if (version) used(key, version)
     return { KeyId: key.arn, ...version && isSymmetric(key) && { KeyMaterialId: version.keyMaterialId } }
   },
 })

@@ -1,6 +1,7 @@
 import { incorrectKey, KmsError } from '../domain/errors.js'
 import { keySpecRow, usageRow, type KeyUsage } from '../domain/key-spec.js'
 import type { Key } from '../domain/key.js'
+import { isReplica } from '../domain/multi-region.js'
 
 /*
  * Which operation takes which key (KMS API Reference, and developer guide, Key types): told of the key as it is, before its state is looked
@@ -58,7 +59,7 @@ export function fitsScheduledRotation(key: Key): void {
 
 /** Of a multi-Region key only the primary. */
 export function refuseReplica(key: Key): void {
-  if (key.multiRegion && key.multiRegion.primaryRegion !== key.region) throw notPrimary(key)
+  if (isReplica(key)) throw notPrimary(key)
 }
 
 export function fitsPrimary(key: Key): void {

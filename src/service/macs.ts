@@ -15,7 +15,7 @@ export const generateMac = onKey(api.generateMac, {
   key: input => input.KeyId,
   async run({ key, input, used }, { backingKeys }) {
     const { result, version } = await backingKeys.use(key, (hsm, material) => hsm.mac(material, input.Message))
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return { KeyId: key.key.arn, Mac: result, MacAlgorithm: input.MacAlgorithm }
   },
 })
@@ -28,7 +28,7 @@ export const verifyMac = onKey(api.verifyMac, {
   key: input => input.KeyId,
   async run({ key, input, used }, services) {
     const version = await checkMac(key, input, services)
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return { KeyId: key.key.arn, MacValid: true, MacAlgorithm: input.MacAlgorithm }
   },
   async rehearse({ keys: [key], input }, services) {

@@ -3,7 +3,7 @@ import type { Caller } from '../domain/caller.js'
 import type { KmsError } from '../domain/errors.js'
 import type { Scope } from '../domain/key-ref.js'
 import type { StateRule, UsableKey } from '../domain/key-state.js'
-import type { Key } from '../domain/key.js'
+import type { Key, KeyVersion } from '../domain/key.js'
 import type { AttestedRecipient } from './recipient.js'
 import type { Services } from './services.js'
 
@@ -33,7 +33,7 @@ export interface Call<I = unknown> {
   /** Who gets the plaintext of the answer instead of the caller; for `answerTo` (service/recipient.ts). */
   readonly recipient: AttestedRecipient | undefined
   /** Tells the audit log which backing key did the work. */
-  readonly used: (keyArn: string, version: number, keyMaterialId: string) => void
+  readonly used: (key: Key, version: KeyVersion) => void
   /** Tells the audit log what the members of the call do not say. Never a secret. */
   readonly detail: (name: string, value: string) => void
 }

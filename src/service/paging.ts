@@ -1,19 +1,17 @@
 import { timingSafeEqual } from 'node:crypto'
 import { KmsError } from '../domain/errors.js'
-import { rootMaterial } from '../domain/material.js'
 import type { Hsm } from '../ports/hsm.js'
+import { RootMac } from './root-mac.js'
 
 /**
  * Markers of paged answers: where the next page begins, and a MAC of `root/mac`, so that a marker can only be one that this service gave
  * out for the same listing.
  */
 export class Pages {
-  readonly #hsm: Hsm
-  readonly #rootVersion: number
+  readonly #mac: RootMac
 
   constructor(hsm: Hsm, rootVersion: number) {
-    this.#hsm = hsm
-    this.#rootVersion = rootVersion
+    this.#mac = new RootMac(hsm, rootVersion, 'marker\0')
   }
 
   /** The position behind a marker; undefined for the first page. `listing` says what is listed. Throws InvalidMarkerException. */
@@ -37,8 +35,7 @@ export class Pages {
   async #marker(listing: string, position: Buffer): Promise<string> {
     const length = Buffer.alloc(4)
     length.writeUInt32BE(Buffer.byteLength(listing))
-    const data = Buffer.concat([Buffer.from('marker\0'), length, Buffer.from(listing), position])
-    const tag = await this.#hsm.mac(rootMaterial('mac', this.#rootVersion), data)
+    const tag = await this.#mac.of(Buffer.concat([length, Buffer.from(listing), position]))
     return `${position.toString('base64url')}.${Buffer.from(tag).toString('base64url')}`
   }
 }

@@ -91,7 +91,7 @@ async function answer(record: CallRecord, front: Front, services: Services): Pro
   const found = await allowedKeys(needs, asked, services, record).catch(error => goneAtRetry(operation, error))
   const call: Call = {
     caller: identity.caller, scope, input, keys: [], recipient, requestId: record.requestId,
-    used: (arn, version, keyMaterialId) => record.used(arn, version, keyMaterialId),
+    used: ({ arn }, { version, keyMaterialId }) => record.used(arn, version, keyMaterialId),
     detail: (name, value) => record.detail(name, value),
   }
   const output = await once(operation, call, found, services, record)

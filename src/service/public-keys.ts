@@ -16,7 +16,7 @@ export const getPublicKey = onKey(api.getPublicKey, {
     // The state table lets a key that waits for material pass; one that has none, or no longer, has no public half either.
     if (key.versions.get(currentVersion)?.state !== 'ready') throw new KmsError('KMSInvalidStateException', `${arn} is pending import.`)
     const { result, version } = await backingKeys.use(key, (hsm, material) => hsm.publicKey(material))
-    used(arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return {
       KeyId: arn,
       PublicKey: result,

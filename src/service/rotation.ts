@@ -73,7 +73,7 @@ export const rotateKeyOnDemand = onKey(api.rotateKeyOnDemand, {
         return counted(stored, services)
       })
     const current = rotated.versions.get(rotated.key.currentVersion)
-    if (current) used(key.arn, current.version, current.keyMaterialId)
+    if (current) used(key, current)
     return { KeyId: key.arn }
   },
   retry: { outcome: ({ KeyId }) => KeyId ?? '', answer: async arn => ({ KeyId: arn }) },

@@ -23,7 +23,7 @@ export const deriveSharedSecret = onKey(api.deriveSharedSecret, {
   async run({ key, input, used, recipient }, { backingKeys }) {
     const point = pointFor(key, input)
     const { result, version } = await backingKeys.use(key, (hsm, material) => hsm.deriveSharedSecret(material, point))
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return {
       KeyId: key.key.arn,
       ...await answerTo(recipient, 'SharedSecret', result),
@@ -44,7 +44,7 @@ export const encapsulate = onKey(api.encapsulate, {
   key: input => input.KeyId,
   async run({ key, input, used }, { backingKeys }) {
     const { result: { sharedSecret, ciphertext }, version } = await backingKeys.use(key, (hsm, material) => hsm.encapsulate(material))
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return {
       KeyId: key.key.arn,
       SharedSecret: sharedSecret,
@@ -63,7 +63,7 @@ export const decapsulate = onKey(api.decapsulate, {
   async run({ key, input, used }, { backingKeys }) {
     checkLength(key, input)
     const { result, version } = await backingKeys.use(key, (hsm, material) => hsm.decapsulate(material, input.SharedSecretCiphertextBlob))
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return { KeyId: key.key.arn, SharedSecret: result, EncapsulationAlgorithm: input.EncapsulationAlgorithm }
   },
   async rehearse({ keys: [key], input }) {

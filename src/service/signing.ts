@@ -50,7 +50,7 @@ export const sign = onKey(api.sign, {
   async run({ key, input, used }, { backingKeys }) {
     const toSign = inputOf(input)
     const { result, version } = await backingKeys.use(key, (hsm, material) => hsm.sign(material, toSign.algorithm, toSign.bytes))
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     const Signature = orderBytes[key.key.keySpec] === undefined ? result : ecdsaToDer(result)
     return { KeyId: key.key.arn, Signature, SigningAlgorithm: input.SigningAlgorithm }
   },
@@ -66,7 +66,7 @@ export const verify = onKey(api.verify, {
   key: input => input.KeyId,
   async run({ key, input, used }, services) {
     const version = await checkSignature(key, input, services)
-    used(key.key.arn, version.version, version.keyMaterialId)
+    used(key.key, version)
     return { KeyId: key.key.arn, SignatureValid: true, SigningAlgorithm: input.SigningAlgorithm }
   },
   async rehearse({ keys: [key], input }, services) {

@@ -1,8 +1,8 @@
-import { timingSafeEqual } from 'node:crypto'
 import { KmsError } from '../../domain/errors.js'
 import { keyIdBytes, keyIdOfBytes } from '../../domain/key-id.js'
-import { rootMaterial, type WrappingBits } from '../../domain/material.js'
+import type { WrappingBits } from '../../domain/material.js'
 import type { Hsm, WrappingAlgorithm } from '../../ports/hsm.js'
+import { macBytes, RootMac } from '../root-mac.js'
 
 /** What an import token says: for which key, and which wrapping key and algorithm the material comes under. */
 export interface ImportParameters {
@@ -26,33 +26,28 @@ export interface ImportParameters {
 const format = 1
 const prefixBytes = 21
 const keyBytes = 16
-const macBytes = 32
 const algorithms: readonly WrappingAlgorithm[] = [
   'RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'RSA_AES_KEY_WRAP_SHA_1', 'RSA_AES_KEY_WRAP_SHA_256',
 ]
-/** Keeps the MAC apart from those that `root/mac` makes for other purposes. */
-const purpose = Buffer.from('import-token\0')
 
 export class ImportTokens {
-  readonly #hsm: Hsm
-  readonly #rootVersion: number
+  readonly #mac: RootMac
 
   constructor(hsm: Hsm, rootVersion: number) {
-    this.#hsm = hsm
-    this.#rootVersion = rootVersion
+    this.#mac = new RootMac(hsm, rootVersion, 'import-token\0')
   }
 
   async tokenOf({ region, keyId, algorithm, bits, day, validTo }: ImportParameters): Promise<Uint8Array> {
     const prefix = Buffer.alloc(prefixBytes)
     prefix.writeUInt8(format)
-    prefix.writeUInt32BE(this.#rootVersion, 1)
+    prefix.writeUInt32BE(this.#mac.version, 1)
     prefix.writeUInt8(algorithms.indexOf(algorithm), 5)
     prefix.writeUInt16BE(bits, 6)
     prefix.writeUInt32BE(day, 8)
     prefix.writeBigUInt64BE(BigInt(validTo), 12)
     prefix.writeUInt8(Buffer.byteLength(region), 20)
     const signed = Buffer.concat([prefix, Buffer.from(region), keyIdBytes(keyId)])
-    return Buffer.concat([signed, await this.#mac(this.#rootVersion, signed)])
+    return Buffer.concat([signed, await this.#mac.of(signed)])
   }
 
   /** Throws InvalidImportTokenException for one that was not made here; how old it may be is for the caller. */
@@ -61,15 +56,8 @@ export class ImportTokens {
     const signed = bytes.subarray(0, -macBytes)
     const regionBytes = bytes.length > prefixBytes ? bytes.readUInt8(20) : 0
     if (bytes[0] !== format || bytes.length !== prefixBytes + regionBytes + keyBytes + macBytes) throw invalidToken()
-    const rootVersion = bytes.readUInt32BE(1)
-    // Root versions count up from 1; asking the HSM for another would be an error, not an answer.
-    if (rootVersion < 1 || rootVersion > this.#rootVersion) throw invalidToken()
-    if (!timingSafeEqual(bytes.subarray(-macBytes), await this.#mac(rootVersion, signed))) throw invalidToken()
+    if (!await this.#mac.verifies(bytes.readUInt32BE(1), signed, bytes.subarray(-macBytes))) throw invalidToken()
     return parameters(signed, regionBytes)
-  }
-
-  #mac(version: number, signed: Uint8Array): Promise<Uint8Array> {
-    return this.#hsm.mac(rootMaterial('mac', version), Buffer.concat([purpose, signed]))
   }
 }
 
