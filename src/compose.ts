@@ -27,13 +27,16 @@ import type { AuditLog } from './ports/audit-log.js'
 import type { Clock } from './ports/clock.js'
 import type { Log } from './ports/log.js'
 import type { Installation, Store } from './ports/store.js'
+import { KeyPolicies } from './service/authorization/key-policies.js'
 import { BackingKeys } from './service/backing-keys.js'
 import { CapacityWatch } from './service/capacity.js'
 import { AccessKeys } from './service/credentials.js'
 import type { CustomKeyStoreRegistry } from './service/custom-key-stores/registry.js'
 import { Directory } from './service/directory.js'
 import { installation, InstallationError, type Administrator } from './service/first-start.js'
+import { GrantIndex } from './service/grants/index.js'
 import { GrantTokens } from './service/grants/tokens.js'
+import { IdentityDirectory } from './service/identities/directory.js'
 import { ImportTokens } from './service/imports/tokens.js'
 import { InvocationMemory } from './service/invocations.js'
 import { KeyPairs } from './service/key-pairs/key-pairs.js'
@@ -147,6 +150,9 @@ async function servicesOf(
     regions: config.regions,
     hsm: keyStores.roots,
     keyStores, store, directory, audit, clock, log,
+    identities: new IdentityDirectory(store),
+    keyPolicies: new KeyPolicies(log),
+    grantIndex: new GrantIndex(store),
     capacity: new CapacityWatch(keyStores, log),
     keyVersions, customKeyStores,
     backingKeys: new BackingKeys({
@@ -215,11 +221,12 @@ async function startJobs(
 }
 
 function httpServer(config: Config, services: Services): HttpServer {
-  const { clock, log, store, hsm } = services
+  const { clock, log, store, hsm, identities } = services
   const { bodyBytesMax, inFlightMax, connectionsMax } = config.limits
   return createHttpServer({
     kms: kmsEndpoint({
-      credentials: new AccessKeys(store, hsm), regions: new Set(config.regions), perform: performer(services), operations, clock, log,
+      credentials: new AccessKeys(store, hsm, identities), regions: new Set(config.regions), perform: performer(services), operations,
+      clock, log,
     }),
     ready: () => readiness(services),
     limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: inFlightMax },

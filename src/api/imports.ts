@@ -26,7 +26,7 @@ export const importKeyMaterial = contract({
     ImportToken: { type: 'blob', required: true, min: 1, max: 6144 },
     EncryptedKeyMaterial: { type: 'blob', required: true, min: 1, max: 6144 },
     ValidTo: { type: 'timestamp' },
-    ExpirationModel: { type: 'enum', values: expirationModelType, default: 'KEY_MATERIAL_EXPIRES' },
+    ExpirationModel: { type: 'enum', values: expirationModelType },
     ImportType: { type: 'enum', values: importType },
     KeyMaterialDescription: { type: 'string', min: 0, max: 256, pattern: '^[a-zA-Z0-9:/_\\s.-]+$' },
     KeyMaterialId: { type: 'string', min: 64, max: 64, pattern: '^[a-f0-9]+$' },

@@ -16,7 +16,7 @@ export const createKey = contract({
     KeySpec: { type: 'enum', values: keySpec },
     Origin: { type: 'enum', values: originType, default: 'AWS_KMS' },
     CustomKeyStoreId: { type: 'string', min: 1, max: 64 },
-    BypassPolicyLockoutSafetyCheck: { type: 'boolean', default: false },
+    BypassPolicyLockoutSafetyCheck: { type: 'boolean' },
     Tags: { type: 'list', of: { type: 'structure', members: tag } },
     MultiRegion: { type: 'boolean', default: false },
     XksKeyId: { type: 'string', min: 1, max: 128, pattern: '^[a-zA-Z0-9-_.]+$' },

@@ -9,7 +9,7 @@ export const replicateKey = contract({
     KeyId: { type: 'string', required: true, min: 1, max: 2048 },
     ReplicaRegion: { type: 'string', required: true, min: 1, max: 32, pattern: '^([a-z]+-){2,3}\\d+$' },
     Policy: { type: 'string', min: 1, max: 131072, pattern: '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+' },
-    BypassPolicyLockoutSafetyCheck: { type: 'boolean', default: false },
+    BypassPolicyLockoutSafetyCheck: { type: 'boolean' },
     Description: { type: 'string', min: 0, max: 8192, default: '' },
     Tags: { type: 'list', of: { type: 'structure', members: tag } },
   },

@@ -6,7 +6,7 @@ export const putKeyPolicy = contract({
     KeyId: { type: 'string', required: true, min: 1, max: 2048 },
     PolicyName: { type: 'string', min: 1, max: 128, pattern: '[\\w]+', default: 'default' },
     Policy: { type: 'string', required: true, min: 1, max: 131072, pattern: '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+' },
-    BypassPolicyLockoutSafetyCheck: { type: 'boolean', default: false },
+    BypassPolicyLockoutSafetyCheck: { type: 'boolean' },
   },
   output: null,
   errors: ['DependencyTimeoutException', 'InvalidArnException', 'KMSInternalException', 'KMSInvalidStateException', 'LimitExceededException', 'MalformedPolicyDocumentException', 'NotFoundException', 'UnsupportedOperationException'],

@@ -34,7 +34,8 @@ export async function keyEvidence(name: string, options: OutputOptions & { regio
   try {
     const keyId = await keyIdOf(name, region, reading.store)
     const view = keyId === undefined ? undefined : await reading.store.keys.get(region, keyId)
-    if (!view) throw new Error(`there is no key ${name} in ${region}`)
+    const account = accountOf(name)
+    if (!view || (account !== undefined && view.key.accountId !== account)) throw new Error(`there is no key ${name} in ${region}`)
     const hsm = await reading.keyStore(view.key.keyStore)
     const versions: VersionEvidence[] = []
     for (const version of [...view.versions.values()].sort((a, b) => a.version - b.version)) versions.push(await read(version, hsm))
@@ -54,12 +55,16 @@ function regionOf(name: string, asked: string | undefined, config: Config): stri
   return asked ?? named ?? config.regions[0] ?? ''
 }
 
+/** Of an ARN. */
+function accountOf(name: string): string | undefined {
+  return /^arn:aws:kms:[^:]+:([0-9]{12}):/.exec(name)?.[1]
+}
+
 /** The id of the key that a text names, whether or not there is such a key; undefined for an alias or an account that is not there. */
 async function keyIdOf(name: string, region: string, { instance, aliases }: Store): Promise<string | undefined> {
-  const accountId = (await instance.get())?.accountId ?? ''
+  const accountId = accountOf(name) ?? (await instance.get())?.accountId ?? ''
   const ref = keyRef(name, region, accountId)
-  if (ref.accountId !== accountId) return undefined
-  return ref.kind === 'key' ? ref.keyId : (await aliases.get(region, ref.name))?.targetKeyId
+  return ref.kind === 'key' ? ref.keyId : (await aliases.get(accountId, region, ref.name))?.targetKeyId
 }
 
 function keyRef(name: string, region: string, accountId: string): KeyRef {

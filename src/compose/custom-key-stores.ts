@@ -8,7 +8,8 @@ import type { OpenedKeyStores } from './key-stores.js'
 /** Begins to open the key stores beside that of the roots, but for those whose custom key store is disconnected. */
 export async function openOtherStores(config: Config, keyStores: OpenedKeyStores, store: Store): Promise<CustomKeyStoreRegistry> {
   // A token that cannot vouch for the database is told of in its own words, and not as a wrong row of a table.
-  await storedInstallation(store)
+  const installed = await storedInstallation(store)
+  if (installed) await store.customKeyStores.adopt(installed.accountId)
   const registry = new CustomKeyStoreRegistry(store, clustersOf(config))
   await registry.load()
   const ofRegions = Object.entries(config.regionKeyStores).map(([region, keyStore]) => [`regionKeyStores.${region}`, keyStore] as const)
@@ -25,7 +26,9 @@ export async function openOtherStores(config: Config, keyStores: OpenedKeyStores
 }
 
 function clustersOf({ clusters }: Config): readonly Cluster[] {
-  return Object.entries(clusters).map(([keyStore, { clusterId, trustAnchor }]) => ({
-    keyStore, clusterId, ...trustAnchor !== undefined && { trustAnchor: readFileSync(trustAnchor, 'utf8') },
+  return Object.entries(clusters).map(([keyStore, { clusterId, accountId, trustAnchor }]) => ({
+    keyStore, clusterId,
+    ...accountId !== undefined && { accountId },
+    ...trustAnchor !== undefined && { trustAnchor: readFileSync(trustAnchor, 'utf8') },
   }))
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { LaneConfig, Pkcs11Config, PinSource } from '../adapters/pkcs11/config.js'
 import { certificateOf, clusterIdOf, clusterIdPattern } from '../domain/custom-key-store.js'
+import { isAccountId } from '../domain/principal.js'
 import type { Reader } from './reader.js'
 
 /** A key store as configured: a token and how to work with it. What is not given is chosen by the token's profile. */
@@ -27,6 +28,8 @@ export interface StoresConfig {
 
 export interface ClusterConfig {
   readonly clusterId: string
+  /** The account that may claim it; without it, that of the installation. */
+  readonly accountId?: string
   /** PEM file: the only certificate with which CreateCustomKeyStore may claim the store. */
   readonly trustAnchor?: string
 }
@@ -82,7 +85,11 @@ function readCluster(name: string, reader: Reader, reading: 'server' | 'command'
   }
   const trustAnchor = reader.path(`${at}.trustAnchor`)
   if (trustAnchor !== undefined && reading === 'server') checkTrustAnchor(`${at}.trustAnchor`, trustAnchor, reader)
-  return { clusterId: clusterId ?? clusterIdOf(name), ...trustAnchor !== undefined && { trustAnchor } }
+  const accountId = reader.text(`${at}.account`)
+  if (accountId !== undefined && !isAccountId(accountId)) reader.fault(`${at}.account must be 12 digits (in YAML within quotes)`)
+  return {
+    clusterId: clusterId ?? clusterIdOf(name), ...accountId !== undefined && { accountId }, ...trustAnchor !== undefined && { trustAnchor },
+  }
 }
 
 function checkTrustAnchor(setting: string, file: string, reader: Reader): void {

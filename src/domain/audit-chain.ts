@@ -10,7 +10,7 @@ import { hash } from 'node:crypto'
 export interface AuditEvent {
   readonly eventVersion: '1.11'
   readonly eventTime: string
-  readonly eventSource: 'kms.amazonaws.com' | 'claviger'
+  readonly eventSource: 'kms.amazonaws.com' | 'sts.amazonaws.com' | 'iam.amazonaws.com' | 'claviger'
   readonly eventName: string
   readonly eventType: 'AwsApiCall' | 'ClavigerServiceEvent'
   readonly eventID: string

@@ -12,6 +12,6 @@ export function reprieved(view: KeyView): Key {
 }
 
 /** What is left of a key that is destroyed. */
-export function tombstone({ schedule: _, pendingWindowInDays: __, ...key }: Key): Key {
+export function tombstone({ schedule: _, pendingWindowInDays: __, policyBindings: ___, ...key }: Key): Key {
   return { ...key, state: 'Destroyed', policy: '', tags: [], description: '' }
 }

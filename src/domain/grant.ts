@@ -1,36 +1,66 @@
-import { KmsError } from './errors.js'
 import type { Caller } from './caller.js'
+import { KmsError } from './errors.js'
+import { parsePrincipal, rootArn } from './principal.js'
 
 /*
- * What a grant may say, whatever the key (KMS API Reference, CreateGrant and GrantConstraints). What fits which key is in
- * service/key-fit.ts and service/grants/fit.ts.
+ * What a grant may say and what it allows, whatever the key (KMS API Reference, CreateGrant and GrantConstraints). What fits which key is
+ * in service/key-fit.ts and service/grants/fit.ts; how the grants that may matter are found, in grant-slots.ts.
  */
 
-const accountId = /^[0-9]{12}$/
-const name = '[\\w+=,.@-]+'
-const principals = [
-  '(iam::[0-9]{12}:root)', `(iam::[0-9]{12}:(user|role)/(${name}/)*${name})`,
-  `(sts::[0-9]{12}:assumed-role/${name}/${name})`, `(sts::[0-9]{12}:federated-user/${name})`,
-]
-const principalArn = new RegExp(`^arn:aws(-[a-z]+)*:(${principals.join('|')})$`)
+/** A grant as CreateGrant made it (KMS API Reference, GrantListEntry). */
+export interface Grant {
+  readonly region: string
+  readonly keyId: string
+  /** 64 hex digits. */
+  readonly grantId: string
+  readonly name?: string
+  readonly createdAt: number
+  /** Exactly one of these two. */
+  readonly granteePrincipal?: string
+  readonly granteeServicePrincipal?: string
+  /** At most one of these two. */
+  readonly retiringPrincipal?: string
+  readonly retiringServicePrincipal?: string
+  /** Unique ids of the users or roles behind the two ARNs: whoever bears their name later is another. */
+  readonly granteeId?: string
+  readonly retiringId?: string
+  /** ARN of the root of the account that made it. */
+  readonly issuingAccount: string
+  readonly operations: readonly string[]
+  readonly constraints?: GrantConstraints
+}
+
+export interface GrantConstraints {
+  readonly EncryptionContextEquals?: Context
+  readonly EncryptionContextSubset?: Context
+  readonly SourceArn?: string
+}
+
+type Context = Readonly<Record<string, string>>
+
 /** The API lets 128 characters through, but has never made an id of another form. */
-const grantId = /^[0-9a-f]{64}$/
+const grantIdForm = /^[0-9a-f]{64}$/
 const pairsMax = 8
 const valueCharactersMax = 384
 
 /** The ARN of an account, user, role, assumed-role session or federated user; an account's number stands for its root. */
 export function grantPrincipal(text: string): string {
-  if (accountId.test(text)) return `arn:aws:iam::${text}:root`
-  if (!principalArn.test(text)) throw new KmsError('InvalidArnException', `ARN does not refer to a valid principal: ${text}`)
-  return text
+  const ref = parsePrincipal(text)
+  if (!ref) throw notAPrincipal(text)
+  return ref.kind === 'account' ? rootArn(ref.accountId) : text
+}
+
+/** Also of a principal that has the form of one, and does not exist. */
+export function notAPrincipal(text: string): KmsError {
+  return new KmsError('InvalidArnException', `ARN does not refer to a valid principal: ${text}`)
 }
 
 export function checkGrantId(text: string): void {
-  if (!grantId.test(text)) throw new KmsError('InvalidGrantIdException', `Invalid grant id '${text}'`)
+  if (!grantIdForm.test(text)) throw new KmsError('InvalidGrantIdException', `Invalid grant id '${text}'`)
 }
 
 /** The limits that the model of the API does not have. */
-export function checkContext(member: string, context: Readonly<Record<string, string>> | undefined): void {
+export function checkContext(member: string, context: Context | undefined): void {
   const values = Object.values(context ?? {})
   if (values.length > pairsMax) throw invalid(`${member} can have at most ${pairsMax} pairs`)
   if (values.some(value => [...value].length > valueCharactersMax)) {
@@ -38,22 +68,86 @@ export function checkContext(member: string, context: Readonly<Record<string, st
   }
 }
 
-export interface Retirable {
-  readonly granteePrincipal?: string
-  readonly retiringPrincipal?: string
-  /** ARN of the root of the account that made the grant. */
-  readonly issuingAccount: string
-  readonly operations: readonly string[]
+/** What a call brings that grants are held against. */
+export interface GrantUse {
+  readonly caller: Caller
+  /** As in `Operations`: an action without its `kms:`. */
+  readonly operation: string
+  /** Empty where the operation has none. Of a CreateGrant: see `child`. */
+  readonly context: Context
+  readonly sourceArn: string | undefined
+  /** Of a CreateGrant: the grant that is to be made. */
+  readonly child?: Pick<Grant, 'operations' | 'constraints'>
+}
+
+/** Whether the grant, as far as it goes, allows the call. Deny statements and the caller's limits are another matter (policy/decide.ts). */
+export function grantAllows(grant: Grant, use: GrantUse): boolean {
+  return grant.operations.includes(use.operation) && isGrantee(grant, use.caller) && isFrom(grant.constraints?.SourceArn, use)
+    && (use.child ? covers(grant, use.child) : fitsContext(grant.constraints, use))
+}
+
+/** For everybody in an account whom the account lets use it. */
+export function isForAccount({ granteePrincipal }: Grant): boolean {
+  return granteePrincipal !== undefined && parsePrincipal(granteePrincipal)?.kind === 'account'
+}
+
+function isGrantee({ granteePrincipal, granteeServicePrincipal, granteeId }: Grant, caller: Caller): boolean {
+  if (granteeServicePrincipal !== undefined) return caller.type === 'Service' && caller.uniqueId === granteeServicePrincipal
+  return granteePrincipal !== undefined && isPrincipal(granteePrincipal, granteeId, caller)
+}
+
+/** A role is any session of it, an account everybody in it. */
+function isPrincipal(arn: string, uniqueId: string | undefined, caller: Caller): boolean {
+  if (caller.type === 'Service') return false
+  if (arn === rootArn(caller.accountId)) return true
+  return (arn === caller.arn || arn === caller.principalArn) && (uniqueId === undefined || uniqueId === caller.uniqueId)
+}
+
+function isFrom(wanted: string | undefined, { operation, sourceArn }: GrantUse): boolean {
+  return wanted === undefined || operation === 'RetireGrant' || wanted === sourceArn
+}
+
+/** Not looked at for operations that have no encryption context (KMS developer guide, Grant constraints). */
+function fitsContext(constraints: GrantConstraints | undefined, { operation, context }: GrantUse): boolean {
+  if (!constraints || operation === 'DescribeKey' || operation === 'RetireGrant') return true
+  const { EncryptionContextEquals: equals, EncryptionContextSubset: subset } = constraints
+  return (!equals || isSame(equals, context)) && (!subset || isPart(subset, context))
+}
+
+/** Whether a child allows nothing that its parent does not (KMS developer guide, Granting CreateGrant permission). */
+function covers(parent: Grant, child: Pick<Grant, 'operations' | 'constraints'>): boolean {
+  if (!child.operations.every(operation => parent.operations.includes(operation))) return false
+  const { EncryptionContextEquals: equals, EncryptionContextSubset: subset, SourceArn: source } = parent.constraints ?? {}
+  const { EncryptionContextEquals: childEquals, EncryptionContextSubset: childSubset, SourceArn: childSource } = child.constraints ?? {}
+  if (source !== undefined && source !== childSource) return false
+  if (equals && !(childEquals && isSame(equals, childEquals))) return false
+  return !subset || isPart(subset, childEquals ?? {}) || isPart(subset, childSubset ?? {})
+}
+
+function isPart(part: Context, whole: Context): boolean {
+  return Object.entries(part).every(([name, value]) => Object.hasOwn(whole, name) && whole[name] === value)
+}
+
+function isSame(one: Context, other: Context): boolean {
+  return Object.keys(one).length === Object.keys(other).length && isPart(one, other)
 }
 
 /**
- * Who may retire a grant (KMS API Reference, RetireGrant): its retiring principal, its grantee if it has RetireGrant among its operations,
- * and the account that made it: the root, and its administrator, who stands in for what the account has delegated.
+ * Who may retire a grant by the grant alone (KMS API Reference, RetireGrant): its retiring principal, and its grantee if it has RetireGrant
+ * among its operations. The account that made it may, too, which its policies decide.
  */
-export function mayRetire(grant: Retirable, { arn, accountId: account, administrator }: Caller): boolean {
-  if (arn === grant.retiringPrincipal) return true
-  if (arn === grant.granteePrincipal && grant.operations.includes('RetireGrant')) return true
-  return arn === grant.issuingAccount || (administrator && grant.issuingAccount === `arn:aws:iam::${account}:root`)
+export function mayRetire(grant: Omit<Grant, 'region' | 'keyId' | 'grantId' | 'createdAt'>, caller: Caller): boolean {
+  const { retiringPrincipal, retiringServicePrincipal, retiringId, granteePrincipal, granteeServicePrincipal, granteeId } = grant
+  const isNamed = (arn: string | undefined, service: string | undefined, uniqueId: string | undefined) =>
+    service !== undefined ? caller.type === 'Service' && caller.uniqueId === service
+      : arn !== undefined && isOneself(arn, uniqueId, caller)
+  return isNamed(retiringPrincipal, retiringServicePrincipal, retiringId)
+    || (grant.operations.includes('RetireGrant') && isNamed(granteePrincipal, granteeServicePrincipal, granteeId))
+}
+
+/** The root of an account is only itself here: the account as a whole retires what it made. */
+function isOneself(arn: string, uniqueId: string | undefined, caller: Caller): boolean {
+  return arn === rootArn(caller.accountId) ? caller.type === 'Account' : isPrincipal(arn, uniqueId, caller)
 }
 
 function invalid(message: string): KmsError {

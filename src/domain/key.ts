@@ -43,6 +43,8 @@ export interface Key {
   readonly schedule?: RotationSchedule
   readonly onDemandRotations: number
   readonly policy: string
+  /** Unique ids of the users and roles that the policy names, as they were when it was set; undefined: it was set before they were kept. */
+  readonly policyBindings?: Readonly<Record<string, string>>
   readonly tags: readonly Tag[]
   /** Counts writes: a write names the revision it was decided on, and fails if another came first. */
   readonly revision: number

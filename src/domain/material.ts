@@ -1,3 +1,4 @@
+import { base32, unbase32 } from './base32.js'
 import { keyIdBytes, keyIdOfBytes } from './key-id.js'
 
 /** How a backing key seals: the suite byte of the ciphertext header. */
@@ -43,7 +44,6 @@ export type WrappingBits = RsaBits
 export const materialNameBytesMax = 40
 export const versionMax = 0xffffffff
 
-const base32Alphabet = 'abcdefghijklmnopqrstuvwxyz234567'
 const roleLetter = { enc: 'e', mac: 'm' } as const
 
 /** The backing key of one version of a KMS key: `cvg-<key id, base32>-<version, base 32>-e`; the HMAC key of `cbc-hmac` ends in `-m`. */
@@ -103,34 +103,4 @@ export function materialOwner(label: string): MaterialOwner | undefined {
   const version = parseInt(backing[2] as string, 32)
   if (version > versionMax) return undefined
   return { kind: 'backing-key', keyId: keyIdOfBytes(bytes), version, role: backing[3] === 'e' ? 'enc' : 'mac' }
-}
-
-function base32(bytes: Uint8Array): string {
-  let out = ''
-  let bits = 0
-  let value = 0
-  for (const byte of bytes) {
-    value = (value << 8) | byte
-    for (bits += 8; bits >= 5; bits -= 5) out += base32Alphabet[(value >>> (bits - 5)) & 31]
-    value &= (1 << bits) - 1
-  }
-  return bits > 0 ? out + base32Alphabet[(value << (5 - bits)) & 31] : out
-}
-
-/** 26 characters to 16 bytes; undefined if the two spare bits of the last character are not zero. */
-function unbase32(text: string): Uint8Array | undefined {
-  const out = new Uint8Array(16)
-  let bits = 0
-  let value = 0
-  let at = 0
-  for (const character of text) {
-    value = (value << 5) | base32Alphabet.indexOf(character)
-    bits += 5
-    if (bits >= 8) {
-      bits -= 8
-      out[at++] = value >>> bits
-      value &= (1 << bits) - 1
-    }
-  }
-  return value === 0 ? out : undefined
 }

@@ -36,7 +36,9 @@ const unknownToken = 'The security token included in the request is invalid.'
 
 /** Stands in for a credential that is not there, so that an unknown access key costs what a wrong signature costs. */
 const nobody: Credential = {
-  caller: { arn: '', accountId: '', accessKeyId: '', administrator: false },
+  caller: {
+    type: 'User', arn: '', principalArn: '', accountId: '', accessKeyId: '', uniqueId: '', userId: '', tags: [], policies: [],
+  },
   secret: new Uint8Array(40),
 }
 

@@ -2,6 +2,8 @@
 export interface HttpRequest {
   readonly requestId: string
   readonly sourceIp: string
+  /** Whether it came over TLS. */
+  readonly secure: boolean
   readonly method: string
   /** The request target: path and query. */
   readonly target: string

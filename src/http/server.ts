@@ -63,7 +63,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     inFlight++
     try {
       send(response, await kms.answer({
-        requestId, sourceIp: sourceIp(request.socket), method: request.method, target: request.url,
+        requestId, sourceIp: sourceIp(request.socket), secure: 'encrypted' in request.socket, method: request.method, target: request.url,
         headers: headersOf(request.rawHeaders), body,
       }))
     } finally {

@@ -1,28 +1,7 @@
-/** A grant as CreateGrant made it (KMS API Reference, GrantListEntry). Rows are authenticated as in ports/keys.ts. */
-export interface Grant {
-  readonly region: string
-  readonly keyId: string
-  /** 64 hex digits. */
-  readonly grantId: string
-  readonly name?: string
-  readonly createdAt: number
-  /** Exactly one of these two. */
-  readonly granteePrincipal?: string
-  readonly granteeServicePrincipal?: string
-  /** At most one of these two. */
-  readonly retiringPrincipal?: string
-  readonly retiringServicePrincipal?: string
-  /** ARN of the root of the account that made it. */
-  readonly issuingAccount: string
-  readonly operations: readonly string[]
-  readonly constraints?: GrantConstraints
-}
+import type { Grant } from '../domain/grant.js'
+import type { Slot } from '../domain/grant-slots.js'
 
-export interface GrantConstraints {
-  readonly EncryptionContextEquals?: Readonly<Record<string, string>>
-  readonly EncryptionContextSubset?: Readonly<Record<string, string>>
-  readonly SourceArn?: string
-}
+export type { Grant, GrantConstraints } from '../domain/grant.js'
 
 /** Whose grants: each given member must be equal. */
 export interface GrantFilter {
@@ -31,15 +10,22 @@ export interface GrantFilter {
   readonly granteeServicePrincipal?: string
 }
 
+/** Grants, and where they are found (domain/grant-slots.ts). Rows are authenticated as in ports/keys.ts; places are not: see `verified`. */
 export interface Grants {
   get(region: string, keyId: string, grantId: string): Promise<Grant | undefined>
   /** One that is the same in everything but id and time, a name included: what stands in another order is another. */
   twin(grant: Omit<Grant, 'grantId'>): Promise<Grant | undefined>
-  insert(grant: Grant): Promise<void>
+  /**
+   * With its slots, all or nothing. Of the slots that a subset constraint can choose from, it takes the one with the fewest grants. false,
+   * with nothing written, if a slot whose grants must all be looked at has `slotMax` already.
+   */
+  insert(grant: Grant): Promise<boolean>
   /** false if there was no such grant. */
   remove(region: string, keyId: string, grantId: string): Promise<boolean>
   removeAllOf(region: string, keyId: string): Promise<void>
   count(region: string, keyId: string): Promise<number>
+  /** What stands in each slot, in the order asked for; of an exact one one grant. No MAC is checked: whoever uses a grant asks `get`. */
+  inSlots(region: string, keyId: string, slots: readonly Slot[]): Promise<readonly (readonly Grant[])[]>
   /** Ascending by id, after `after`. */
   list(region: string, keyId: string, filter: GrantFilter, after: string | undefined, limit: number): Promise<readonly Grant[]>
   /** Of all keys of a region, by whom they may be retired; ascending by id, after `after`. */
@@ -47,3 +33,6 @@ export interface Grants {
     region: string, by: { readonly principal?: string, readonly servicePrincipal?: string }, after: string | undefined, limit: number,
   ): Promise<readonly Grant[]>
 }
+
+/** Grants in one slot that cannot be told apart without looking at each. */
+export const slotMax = 1_000

@@ -21,8 +21,8 @@ export interface Keys {
   /** Removes a version that was never finished. */
   removeVersion(region: string, keyId: string, version: number): Promise<void>
 
-  /** Ids of the keys that the API may show, ascending, after `after`. Ids only, so the MAC is not checked. */
-  list(region: string, after: string | undefined, limit: number): Promise<readonly string[]>
+  /** Ids of the keys of an account, or of all, that the API may show, ascending, after `after`. Ids only, so the MAC is not checked. */
+  list(accountId: string | undefined, region: string, after: string | undefined, limit: number): Promise<readonly string[]>
   /** The regions that have keys of any state, served or not. */
   regions(): Promise<readonly string[]>
   /** The regions that have a key of this id, ascending: several for a multi-Region key. Destroyed ones count only `everywhere`. */

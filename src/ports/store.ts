@@ -3,6 +3,7 @@ import type { Checkpoints } from './audit-log.js'
 import type { Credentials } from './credentials.js'
 import type { CustomKeyStores } from './custom-key-stores.js'
 import type { Grants } from './grants.js'
+import type { Identities } from './identities.js'
 import type { Invocations } from './invocations.js'
 import type { KeyUsages } from './key-usages.js'
 import type { Keys } from './keys.js'
@@ -15,6 +16,7 @@ export interface Store {
   readonly customKeyStores: CustomKeyStores
   readonly keyUsages: KeyUsages
   readonly invocations: Invocations
+  readonly identities: Identities
   readonly credentials: Credentials
   readonly checkpoints: Checkpoints
   readonly leases: Leases

@@ -1,10 +1,10 @@
 import * as api from '../api/aliases.js'
 import { KmsError } from '../domain/errors.js'
-import { aliasArn, checkAliasName, keyArn, parseKeyRef } from '../domain/key-ref.js'
+import { aliasArn, checkAliasName, keyArn, parseKeyRef, type Scope } from '../domain/key-ref.js'
 import { keySpecRow } from '../domain/key-spec.js'
 import { isVisible, notFound } from '../domain/key-state.js'
 import type { Key } from '../domain/key.js'
-import { nothingAgain, onAccount, onKeys } from './operation.js'
+import { nothingAgain, onAccount, onKeys, type Permission } from './operation.js'
 import type { Services } from './services.js'
 
 /** KMS developer guide, Quotas. */
@@ -14,14 +14,15 @@ const aliasPageMax = 100
 
 export const createAlias = onKeys(api.createAlias, {
   check: input => checkAliasName(input.AliasName),
+  permissions: onAlias('kms:CreateAlias'),
   needs: input => [{ ref: input.TargetKeyId, action: 'kms:CreateAlias', state: 'change', aliases: false }],
   async run({ keys: [target], input, scope }, services) {
     if (!target) return
     const { store, directory, clock } = services
     const now = clock.now()
-    const alias = { region: scope.region, name: input.AliasName, targetKeyId: target.key.keyId, createdAt: now, updatedAt: now }
+    const alias = { ...scope, name: input.AliasName, targetKeyId: target.key.keyId, createdAt: now, updatedAt: now }
     const added = await withinQuota(target.key, services, () => store.aliases.insert(alias))
-    directory.forgetAlias(scope.region, input.AliasName)
+    directory.forgetAlias(scope, input.AliasName)
     if (!added) throw new KmsError('AlreadyExistsException', `An alias with the name ${aliasArn(scope, input.AliasName)} already exists`)
   },
   retry: nothingAgain,
@@ -29,6 +30,7 @@ export const createAlias = onKeys(api.createAlias, {
 
 export const updateAlias = onKeys(api.updateAlias, {
   check: input => checkAliasName(input.AliasName),
+  permissions: onAlias('kms:UpdateAlias'),
   needs: input => [
     { ref: input.AliasName, action: 'kms:UpdateAlias', state: 'read', aliases: true },
     { ref: input.TargetKeyId, action: 'kms:UpdateAlias', state: 'change', aliases: false },
@@ -40,21 +42,24 @@ export const updateAlias = onKeys(api.updateAlias, {
       throw new KmsError('ValidationException', 'An alias can only be moved to a key of the same type and usage')
     }
     const move = async () => {
-      const alias = await store.aliases.get(scope.region, input.AliasName)
-      return alias && await store.aliases.update({ ...alias, targetKeyId: target.key.keyId, updatedAt: clock.now() })
+      const alias = await store.aliases.get(scope.accountId, scope.region, input.AliasName)
+      // Away from the key that the caller may move it from, and from no other that it may have been given meanwhile.
+      return alias && await store.aliases.update({ ...alias, targetKeyId: target.key.keyId, updatedAt: clock.now() }, old.key.keyId)
     }
     const moved = await (old.key.keyId === target.key.keyId ? move() : withinQuota(target.key, services, move))
-    directory.forgetAlias(scope.region, input.AliasName)
+    directory.forgetAlias(scope, input.AliasName)
     if (!moved) throw aliasNotFound(aliasArn(scope, input.AliasName))
   },
 })
 
 export const deleteAlias = onKeys(api.deleteAlias, {
   check: input => checkAliasName(input.AliasName),
+  permissions: onAlias('kms:DeleteAlias'),
   needs: input => [{ ref: input.AliasName, action: 'kms:DeleteAlias', state: 'read', aliases: true }],
-  async run({ input, scope }, { store, directory }) {
-    const removed = await store.aliases.remove(scope.region, input.AliasName)
-    directory.forgetAlias(scope.region, input.AliasName)
+  async run({ keys: [target], input, scope }, { store, directory }) {
+    if (!target) return
+    const removed = await store.aliases.remove(scope.accountId, scope.region, input.AliasName, target.key.keyId)
+    directory.forgetAlias(scope, input.AliasName)
     if (!removed) throw aliasNotFound(aliasArn(scope, input.AliasName))
   },
   retry: nothingAgain,
@@ -66,13 +71,14 @@ export const listAliases = onAccount(api.listAliases, {
     const target = input.KeyId === undefined ? undefined : parseKeyRef(input.KeyId, scope)
     if (target?.kind === 'alias') throw new KmsError('NotFoundException', `Invalid keyId '${input.KeyId}'`)
     const key = target && await directory.key(scope.region, target.keyId)
-    if (target && (!key || !isVisible(key.key.state) || target.accountId !== scope.accountId)) {
+    const isOwn = target?.accountId === scope.accountId && key?.key.accountId === scope.accountId
+    if (target && (!isOwn || !isVisible(key.key.state))) {
       throw notFound({ arn: keyArn({ ...scope, accountId: target.accountId }, target.keyId) })
     }
-    const listing = `ListAliases ${scope.region} ${target?.keyId ?? ''}`
+    const listing = `ListAliases ${scope.accountId} ${scope.region} ${target?.keyId ?? ''}`
     const limit = Math.min(input.Limit ?? aliasPageDefault, aliasPageMax)
     const after = await pages.after(listing, input.Marker)
-    const aliases = await store.aliases.list(scope.region, target?.keyId, after, limit + 1)
+    const aliases = await store.aliases.list(scope.accountId, scope.region, target?.keyId, after, limit + 1)
     const { items, end } = await pages.cut(listing, aliases, limit, alias => alias.name)
     return {
       Aliases: items.map(alias => ({
@@ -86,6 +92,13 @@ export const listAliases = onAccount(api.listAliases, {
     }
   },
 })
+
+/** The half of an alias operation that is about the alias: by the policies of the caller alone. The other is about its key. */
+function onAlias(action: string) {
+  return ({ AliasName: name }: { readonly AliasName: string }, scope: Scope): readonly Permission[] => [
+    { action, resource: aliasArn(scope, name) },
+  ]
+}
 
 /** The same type, however large, and the same use (KMS API Reference, UpdateAlias). */
 function isAlike(one: Key, other: Key): boolean {

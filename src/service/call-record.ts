@@ -4,6 +4,7 @@ import type { AuditEvent } from '../domain/audit-chain.js'
 import type { Caller } from '../domain/caller.js'
 import type { KmsError } from '../domain/errors.js'
 import type { Key } from '../domain/key.js'
+import type { Reason } from '../domain/policy/decide.js'
 import type { Clock } from '../ports/clock.js'
 import type { Operation } from './operation.js'
 
@@ -14,7 +15,16 @@ export interface CallOrigin {
   readonly userAgent: string
   /** `amz-sdk-invocation-id`: the same for every try of one call of a client. */
   readonly invocationId?: string
+  /** Whether it came over TLS, all the way from its client. */
+  readonly secureTransport: boolean
+  readonly referer?: string
+  /** On whose behalf a service says that it calls. */
+  readonly sourceArn?: string
+  readonly sourceAccount?: string
 }
+
+/** A question to policies and grants, and its answer. */
+export interface DecisionRecord { readonly action: string, readonly resource?: string, readonly reason: Reason }
 
 type Detail = string | Readonly<Record<string, string>>
 
@@ -42,6 +52,7 @@ export class CallRecord {
   readonly #origin: CallOrigin
   readonly #resources: string[] = []
   readonly #used: UsedVersion[] = []
+  readonly #decisions: Readonly<Record<string, string>>[] = []
   #details: Readonly<Record<string, Detail>> | undefined
   #caller: Caller | undefined
   #region: string | undefined
@@ -72,6 +83,19 @@ export class CallRecord {
     this.#used.push({ keyArn, keyVersion, keyMaterialId })
   }
 
+  /** By what the call was allowed or refused. */
+  decided({ action, resource: of, reason: { verdict, by, policy, statement, and } }: DecisionRecord): void {
+    this.#decisions.push({
+      action,
+      ...of !== undefined && { resource: of },
+      verdict: verdict === 'no' ? 'not allowed' : verdict,
+      by,
+      ...policy !== undefined && { policy },
+      ...statement !== undefined && { statement },
+      ...and && { and: `${and.policy}: ${and.statement}` },
+    })
+  }
+
   detail(name: string, value: Detail): void {
     this.#details = { ...this.#details, [name]: value }
   }
@@ -90,7 +114,7 @@ export class CallRecord {
     return {
       eventVersion: '1.11',
       eventTime: new Date(this.time).toISOString(),
-      eventSource: 'kms.amazonaws.com',
+      eventSource: `${this.operation?.service ?? 'kms'}.amazonaws.com`,
       eventName: this.operation?.name ?? this.eventName ?? 'Unknown',
       eventType: 'AwsApiCall',
       eventID: this.eventId,
@@ -110,14 +134,35 @@ export class CallRecord {
   }
 
   #additional(): AuditEvent['additionalEventData'] {
-    const keyVersions = this.#used.length > 0 ? { keyVersions: this.#used } : undefined
-    if (!this.#details && this.retryOf === undefined) return keyVersions
-    return { ...keyVersions, ...this.#details, ...this.retryOf !== undefined && { retryOf: this.retryOf } }
+    const [used, decisions] = [this.#used, this.#decisions]
+    if (used.length === 0 && decisions.length === 0 && !this.#details && this.retryOf === undefined) return undefined
+    return {
+      ...used.length > 0 && { keyVersions: used },
+      ...decisions.length > 0 && { authorization: decisions },
+      ...this.#details,
+      ...this.retryOf !== undefined && { retryOf: this.retryOf },
+    }
   }
 }
 
-function identity({ arn, accountId, accessKeyId }: Caller): Record<string, string> {
-  return { type: 'IAMUser', arn, accountId, accessKeyId, userName: arn.slice(arn.indexOf('/') + 1) }
+const identityTypes: Readonly<Record<Caller['type'], string>> = {
+  Account: 'Root', User: 'IAMUser', AssumedRole: 'AssumedRole', Service: 'AWSService', WebIdentity: 'WebIdentityUser',
+}
+
+/** CloudTrail User Guide, userIdentity element. */
+function identity(caller: Caller): Record<string, string> {
+  const { type, arn, principalArn, userId, accountId, accessKeyId, userName, uniqueId, session } = caller
+  return {
+    type: identityTypes[type],
+    principalId: userId,
+    ...type === 'Service' ? { invokedBy: uniqueId } : { arn },
+    ...accountId !== '' && { accountId },
+    ...accessKeyId !== '' && { accessKeyId },
+    ...userName !== undefined && { userName },
+    ...type === 'AssumedRole' && { sessionIssuer: principalArn },
+    ...session?.sourceIdentity !== undefined && { sourceIdentity: session.sourceIdentity },
+    ...session?.provider !== undefined && { identityProvider: session.provider },
+  }
 }
 
 function resource(arn: string): { ARN: string, type: string, accountId: string } {

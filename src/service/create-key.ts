@@ -7,7 +7,8 @@ import { keySpecs, type KeySpecRow, type KeyUsage } from '../domain/key-spec.js'
 import { isVisible, notFound } from '../domain/key-state.js'
 import type { Key, KeyView } from '../domain/key.js'
 import { defaultPolicy } from '../domain/policy/default-policy.js'
-import { checkPolicyDocument } from '../domain/policy/parse.js'
+import { parsePolicy } from '../domain/policy/parse.js'
+import { newKeyPolicy } from './authorization/new-policy.js'
 import { connectedStore, customKeyStore } from './custom-key-stores/states.js'
 import { keyMetadata } from './key-metadata.js'
 import { onAccount, type Call } from './operation.js'
@@ -19,6 +20,9 @@ const wrappingSizes = [2048, 3072, 4096] as const
 
 type CreateKeyInput = Input<typeof api.createKey>
 
+/** What happens to a new key before anything is written, and what becomes of it when its version is there. */
+export interface Making { readonly begin?: (draft: Key) => Promise<Key>, readonly finish?: (key: Key) => Key }
+
 /** What a key that is made by nobody's call may say for itself; the rest is as CreateKey has it by default. */
 export type NewKey = Pick<Key, 'keySpec' | 'keyUsage' | 'origin'> & Partial<Key>
 
@@ -26,13 +30,20 @@ export const createKey = onAccount(api.createKey, {
   check(input) {
     checkKind(input)
     checkTags(input.Tags ?? [])
-    if (input.Policy !== undefined) checkPolicyDocument(input.Policy)
+    if (input.Policy !== undefined) parsePolicy(input.Policy, 'key')
   },
+  permissions: input => [
+    { action: 'kms:CreateKey', resource: '*' }, ...(input.Tags ?? []).length > 0 ? [{ action: 'kms:TagResource', resource: '*' }] : [],
+  ],
   async run(call, services) {
-    const view = await makeKey(call.scope, ofInput(call, services), services, key => {
-      // It may have been deleted before there was a row that would have kept it.
-      if (key.customKeyStoreId !== undefined) customKeyStore(key.customKeyStoreId, key.region, services)
-      return enabled(key)
+    const { Policy: policy, BypassPolicyLockoutSafetyCheck: bypass = false } = call.input
+    const view = await makeKey(call.scope, ofInput(call, services), services, {
+      begin: async draft => policy === undefined ? draft : { ...draft, ...await newKeyPolicy(policy, draft, call, services, bypass) },
+      finish(key) {
+        // It may have been deleted before there was a row that would have kept it.
+        if (key.customKeyStoreId !== undefined) customKeyStore(key.customKeyStoreId, key, services)
+        return enabled(key)
+      },
     })
     const current = view.versions.get(view.key.currentVersion)
     if (current) call.used(view.key, current)
@@ -50,13 +61,12 @@ export const createKey = onAccount(api.createKey, {
 
 /**
  * Makes a key and, unless its material is to be imported, its first version. Throws UnsupportedOperationException, with nothing written, if
- * the key store has not got what such a key needs. `finish` says what becomes of the key when its version is there.
+ * the key store has not got what such a key needs.
  */
-export async function makeKey(
-  scope: Scope, asked: NewKey, services: Services, finish: (key: Key) => Key = enabled,
-): Promise<KeyView> {
+export async function makeKey(scope: Scope, asked: NewKey, services: Services, { begin, finish = enabled }: Making = {}): Promise<KeyView> {
   const { keyVersions, store } = services
-  const draft = await draftKey(scope, asked, services)
+  const drafted = await draftKey(scope, asked, services)
+  const draft = begin ? await begin(drafted) : drafted
   const kind = keyVersions.kindFor(draft)
   if (draft.origin !== 'EXTERNAL') {
     return keyVersions.make(draft, async () => {
@@ -87,6 +97,7 @@ async function draftKey(scope: Scope, asked: NewKey, { keyStores, clock }: Servi
     manager: 'CUSTOMER',
     onDemandRotations: 0,
     policy: defaultPolicy(scope.accountId),
+    policyBindings: {},
     tags: [],
     ...asked,
     ...scope,
@@ -108,15 +119,14 @@ function ofInput({ input, scope }: Call<CreateKeyInput>, services: Services): Ne
     keyUsage: usage,
     origin: input.Origin === 'EXTERNAL' ? 'EXTERNAL' : 'AWS_KMS',
     description: input.Description,
-    ...input.Policy !== undefined && { policy: input.Policy },
     tags: input.Tags ?? [],
     ...input.MultiRegion && { multiRegion: { primaryRegion: scope.region } },
     ...input.CustomKeyStoreId !== undefined && { origin: 'AWS_CLOUDHSM', ...inStore(input.CustomKeyStoreId, scope, services) },
   }
 }
 
-function inStore(id: string, { region }: Scope, services: Services): Pick<Key, 'keyStore'> & Partial<Key> {
-  return { keyStore: connectedStore(id, region, services).keyStore, customKeyStoreId: id }
+function inStore(id: string, scope: Scope, services: Services): Pick<Key, 'keyStore'> & Partial<Key> {
+  return { keyStore: connectedStore(id, scope, services).keyStore, customKeyStoreId: id }
 }
 
 /** What kind of key is asked for; throws unless there can be such a key. */

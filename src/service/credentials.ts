@@ -1,51 +1,73 @@
 import { createHash } from 'node:crypto'
+import { base32 } from '../domain/base32.js'
 import type { Caller } from '../domain/caller.js'
+import { arnOfEntity, idPrefixes, type EntityKind, type User } from '../domain/identity.js'
 import type { Material } from '../domain/material.js'
 import type { Clock } from '../ports/clock.js'
 import type { AccessKey } from '../ports/credentials.js'
 import type { Hsm } from '../ports/hsm.js'
 import type { Store } from '../ports/store.js'
+import { callerOfUser, type IdentityDirectory, type Principal } from './identities/directory.js'
 import { sealRoot } from './roots.js'
 
 /** Unsealed secrets kept in memory; beyond it the oldest goes. */
-const cachedMax = 1_000
-const accessKeyIdRandomBytes = 10
+const cachedMax = 10_000
+const idRandomBytes = 10
 const secretRandomBytes = 30
-const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+/** Nobody shall take one of ours for one of AWS's. */
+const accessKeyPrefix = 'CVAK'
+const accessKeyForm = /^CVAK[A-Z2-7]{16}$/
 
 export interface Credential { readonly caller: Caller, readonly secret: Uint8Array }
+
+/** Whether it has the form of an access key that is stored here, and not of a session. */
+export function isAccessKeyId(text: string): boolean {
+  return accessKeyForm.test(text)
+}
 
 /** Access keys by id. The store holds their secrets only as sealed by `root/seal`. */
 export class AccessKeys {
   readonly #store: Store
   readonly #hsm: Hsm
+  readonly #identities: IdentityDirectory
   readonly #cache = new Map<string, Credential>()
   readonly #roots = new Map<number, Material>()
-  #generation: number
+  #version: number
 
-  constructor(store: Store, hsm: Hsm) {
+  constructor(store: Store, hsm: Hsm, identities: IdentityDirectory) {
     this.#store = store
     this.#hsm = hsm
-    this.#generation = store.generation()
+    this.#identities = identities
+    this.#version = identities.version
   }
 
-  /** The credential behind an access key id, the same object for as long as nothing about it changed; undefined if unknown or inactive. */
+  /** Whether `lookup` would answer from memory. */
+  knows(accessKeyId: string): boolean {
+    return this.#cache.has(accessKeyId)
+  }
+
+  /**
+   * The credential behind an access key id, the same object for as long as nothing about it or its user changed; undefined if unknown or
+   * inactive, or if its user is gone.
+   */
   async lookup(accessKeyId: string): Promise<Credential | undefined> {
-    const generation = this.#store.generation()
-    if (generation !== this.#generation) this.#cache.clear()
-    this.#generation = generation
+    const { version } = this.#identities
+    if (version !== this.#version) this.#cache.clear()
+    this.#version = version
     return this.#cache.get(accessKeyId) ?? this.#load(accessKeyId)
   }
 
   async #load(accessKeyId: string): Promise<Credential | undefined> {
-    const generation = this.#generation
-    const accessKey = await this.#store.credentials.get(accessKeyId)
+    const version = this.#version
+    const accessKey = isAccessKeyId(accessKeyId) ? await this.#store.credentials.get(accessKeyId) : undefined
     if (!accessKey?.active) return undefined
+    const principal = await this.#identities.principal(accessKey.principalArn)
+    // A user of the same name that was made later is another.
+    if (!isOf(principal, accessKey)) return undefined
     const secret = await this.#hsm.open(await this.#root(accessKey.secret.rootVersion), accessKey.secret, secretContext(accessKey))
-    const { principalArn: arn, accountId, administrator } = accessKey
-    const credential = { caller: { arn, accountId, accessKeyId, administrator }, secret }
-    // What was read before another process's write must not be remembered after it.
-    if (generation !== this.#generation) return credential
+    const credential = { caller: callerOfUser(principal, accessKeyId), secret }
+    // What was read before another write must not be remembered after it.
+    if (version !== this.#identities.version) return credential
     const [oldest] = this.#cache.keys()
     if (this.#cache.size >= cachedMax && oldest !== undefined) this.#cache.delete(oldest)
     this.#cache.set(accessKeyId, credential)
@@ -62,32 +84,36 @@ export class AccessKeys {
   }
 }
 
+function isOf(principal: Principal | undefined, { principalId }: AccessKey): principal is Principal & { readonly entity: User } {
+  return principal?.entity.kind === 'user' && principal.entity.id === principalId
+}
+
 export interface NewAccessKey { readonly accessKey: AccessKey, readonly secret: string }
 
-/** Makes an access key for a principal. Nothing is stored yet; the secret must be handed over before the access key is. */
-export async function newAccessKey(
-  hsm: Hsm, clock: Clock, rootVersion: number, principal: { arn: string, accountId: string, administrator: boolean },
-): Promise<NewAccessKey> {
-  const accessKeyId = `CVAK${base32(await hsm.random(accessKeyIdRandomBytes))}`
+/** Makes an access key for a user. Nothing is stored yet; the secret must be handed over before the access key is. */
+export async function newAccessKey(hsm: Hsm, clock: Clock, rootVersion: number, user: User): Promise<NewAccessKey> {
+  const accessKeyId = accessKeyPrefix + await randomId(hsm)
   const random = await hsm.random(secretRandomBytes)
   const secret = Buffer.from(random).toString('base64')
   const plaintext = Buffer.from(secret)
-  const identity = { accessKeyId, principalArn: principal.arn, accountId: principal.accountId, administrator: principal.administrator }
+  const identity = { accessKeyId, principalArn: arnOfEntity(user), principalId: user.id, accountId: user.accountId }
   const sealed = await hsm.seal(await sealRoot(hsm, rootVersion), plaintext, secretContext(identity))
   random.fill(0)
   plaintext.fill(0)
   return { secret, accessKey: { ...identity, active: true, createdAt: clock.now(), secret: { rootVersion, ...sealed } } }
 }
 
+/** A unique id for a new user, group, role or policy. */
+export async function newEntityId(hsm: Pick<Hsm, 'random'>, kind: EntityKind): Promise<string> {
+  return idPrefixes[kind] + await randomId(hsm)
+}
+
+/** 80 random bits as 16 characters. */
+export async function randomId(hsm: Pick<Hsm, 'random'>): Promise<string> {
+  return base32(await hsm.random(idRandomBytes)).toUpperCase()
+}
+
 /** Binds a sealed secret to its access key and principal, so that it opens in no other row. */
 function secretContext({ accessKeyId, principalArn }: Pick<AccessKey, 'accessKeyId' | 'principalArn'>): Uint8Array {
   return createHash('sha256').update(`access key secret\0${accessKeyId}\0${principalArn}`).digest()
-}
-
-/** 10 bytes as 16 characters. */
-function base32(bytes: Uint8Array): string {
-  let value = BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
-  let text = ''
-  for (let at = 0; at < bytes.length * 8 / 5; at++, value >>= 5n) text += base32Alphabet[Number(value & 31n)]
-  return text
 }

@@ -2,6 +2,7 @@ import * as api from '../api/key-stores.js'
 import type { Input } from '../api/shape.js'
 import { certificateOf, customKeyStoreIdBytes, newCustomKeyStoreId } from '../domain/custom-key-store.js'
 import { KmsError } from '../domain/errors.js'
+import type { Scope } from '../domain/key-ref.js'
 import type { CustomKeyStore } from '../ports/custom-key-stores.js'
 import type { Cluster } from './custom-key-stores/registry.js'
 import { connectionOf, customKeyStore, requireState } from './custom-key-stores/states.js'
@@ -29,18 +30,18 @@ export const createCustomKeyStore = onAccount(api.createCustomKeyStore, {
       if (input[member] === undefined) throw invalid(`${member} is required for a custom key store of type AWS_CLOUDHSM.`)
     }
   },
-  run: ({ input, scope: { region } }, services) => services.turns.take(turns, async () => {
+  run: ({ input, scope }, services) => services.turns.take(turns, async () => {
     const { CustomKeyStoreName: name, CloudHsmClusterId: clusterId = '', TrustAnchorCertificate: certificate = '' } = input
     const { customKeyStores, hsm, clock } = services
-    if (customKeyStores.list(region).length >= storesMax) {
-      throw new KmsError('LimitExceededException', `A region has at most ${storesMax} custom key stores.`)
+    if (customKeyStores.list(scope).length >= storesMax) {
+      throw new KmsError('LimitExceededException', `An account has at most ${storesMax} custom key stores in a region.`)
     }
-    refuseTakenName(name, region, services)
-    const { keyStore, trustAnchor } = await freeCluster(clusterId, services)
+    refuseTakenName(name, scope, services)
+    const { keyStore, trustAnchor } = await freeCluster(clusterId, scope, services)
     checkTrustAnchor(certificate, trustAnchor)
     const made: CustomKeyStore = {
       id: newCustomKeyStoreId(await hsm.random(customKeyStoreIdBytes)),
-      region, name, keyStore, clusterId, trustAnchorCertificate: certificate, createdAt: clock.now(), connected: false,
+      ...scope, name, keyStore, clusterId, trustAnchorCertificate: certificate, createdAt: clock.now(), connected: false,
     }
     if (!await services.store.customKeyStores.insert(made)) throw inUse(clusterId)
     await customKeyStores.load()
@@ -57,12 +58,12 @@ export const updateCustomKeyStore = onAccount(api.updateCustomKeyStore, {
     const { NewCustomKeyStoreName: name, KeyStorePassword: password, CloudHsmClusterId: clusterId } = input
     if ([name, password, clusterId].every(member => member === undefined)) throw invalid('At least one setting to change is required.')
   },
-  run: ({ input, scope: { region } }, services) => services.turns.take(turns, async () => {
+  run: ({ input, scope }, services) => services.turns.take(turns, async () => {
     const { NewCustomKeyStoreName: name, KeyStorePassword: password, CloudHsmClusterId: clusterId } = input
-    const store = customKeyStore(input.CustomKeyStoreId, region, services)
+    const store = customKeyStore(input.CustomKeyStoreId, scope, services)
     const onlyNamed = password === undefined && clusterId === undefined
     requireState(store, onlyNamed ? ['DISCONNECTED', 'CONNECTED'] : ['DISCONNECTED'], services)
-    if (name !== undefined && name !== store.name) refuseTakenName(name, region, services)
+    if (name !== undefined && name !== store.name) refuseTakenName(name, scope, services)
     if (clusterId !== undefined) requireSameToken(clusterId, store, services)
     await write({ ...store, name: name ?? store.name, clusterId: clusterId ?? store.clusterId }, services)
     return {}
@@ -71,8 +72,8 @@ export const updateCustomKeyStore = onAccount(api.updateCustomKeyStore, {
 
 /** The token is then again what it was before it was claimed: a configured key store, and open. */
 export const deleteCustomKeyStore = onAccount(api.deleteCustomKeyStore, {
-  run: ({ input, scope: { region } }, services) => services.turns.take(turns, async () => {
-    const store = customKeyStore(input.CustomKeyStoreId, region, services)
+  run: ({ input, scope }, services) => services.turns.take(turns, async () => {
+    const store = customKeyStore(input.CustomKeyStoreId, scope, services)
     const { id, keyStore } = store
     requireState(store, ['DISCONNECTED'], services)
     if (await keysIn(keyStore, services) > 0) {
@@ -91,12 +92,12 @@ export const describeCustomKeyStores = onAccount(api.describeCustomKeyStores, {
     if (id === undefined || name === undefined) return
     throw invalid('You cannot specify CustomKeyStoreId and CustomKeyStoreName in the same request.')
   },
-  async run({ input, scope: { region } }, services) {
+  async run({ input, scope }, services) {
     const { CustomKeyStoreId: id, CustomKeyStoreName: name, Limit: limit = storesMax, Marker: marker } = input
-    const listing = `DescribeCustomKeyStores ${region}`
+    const listing = `DescribeCustomKeyStores ${scope.accountId} ${scope.region}`
     const after = await services.pages.after(listing, marker) ?? ''
     const named = id !== undefined || name !== undefined
-    const stores = services.customKeyStores.list(region).filter(one => named ? one.id === id || one.name === name : one.id > after)
+    const stores = services.customKeyStores.list(scope).filter(one => named ? one.id === id || one.name === name : one.id > after)
     if (named && stores.length === 0) throw new KmsError('CustomKeyStoreNotFoundException', `Custom key store ${id ?? name} does not exist`)
     const { items, end } = await services.pages.cut(listing, stores, limit, one => one.id)
     return { CustomKeyStores: items.map(one => described(one, services)), ...end }
@@ -105,8 +106,8 @@ export const describeCustomKeyStores = onAccount(api.describeCustomKeyStores, {
 
 /** Answers at once; what becomes of it is seen by DescribeCustomKeyStores. */
 export const connectCustomKeyStore = onAccount(api.connectCustomKeyStore, {
-  run: ({ input, scope: { region } }, services) => services.turns.take(turns, async () => {
-    const store = customKeyStore(input.CustomKeyStoreId, region, services)
+  run: ({ input, scope }, services) => services.turns.take(turns, async () => {
+    const store = customKeyStore(input.CustomKeyStoreId, scope, services)
     requireState(store, ['DISCONNECTED', 'CONNECTING', 'CONNECTED'], services)
     if (!store.connected) await write({ ...store, connected: true }, services)
     services.keyStores.connect(store.keyStore)
@@ -116,8 +117,8 @@ export const connectCustomKeyStore = onAccount(api.connectCustomKeyStore, {
 
 /** Answers at once, and from then on the keys are Unavailable; calls that are under way may still end well. */
 export const disconnectCustomKeyStore = onAccount(api.disconnectCustomKeyStore, {
-  run: ({ input, scope: { region } }, services) => services.turns.take(turns, async () => {
-    const store = customKeyStore(input.CustomKeyStoreId, region, services)
+  run: ({ input, scope }, services) => services.turns.take(turns, async () => {
+    const store = customKeyStore(input.CustomKeyStoreId, scope, services)
     requireState(store, ['CONNECTED', 'CONNECTING', 'FAILED'], services)
     await write({ ...store, connected: false }, services)
     void logOut(store, services)
@@ -130,17 +131,21 @@ function refuseXksMembers(input: Stated): void {
   if (given !== undefined) throw invalid(`${given} is not valid for a custom key store of type AWS_CLOUDHSM.`)
 }
 
-function refuseTakenName(name: string, region: string, { customKeyStores }: Services): void {
-  if (!customKeyStores.list(region).some(one => one.name === name)) return
+function refuseTakenName(name: string, scope: Scope, { customKeyStores }: Services): void {
+  if (!customKeyStores.list(scope).some(one => one.name === name)) return
   throw new KmsError('CustomKeyStoreNameInUseException', `A custom key store with the name ${name} already exists`)
 }
 
-/** A token that holds keys which are in no custom key store stays theirs; so does the one that new keys are made in. */
-async function freeCluster(clusterId: string, services: Services): Promise<Cluster> {
+/**
+ * Tokens of other accounts are none. A token that holds keys which are in no custom key store stays theirs; so does the one that new keys
+ * are made in.
+ */
+async function freeCluster(clusterId: string, { accountId }: Scope, services: Services): Promise<Cluster> {
   const { customKeyStores, keyStores, regions } = services
   const cluster = customKeyStores.cluster(clusterId)
   const forNewKeys = [keyStores.forNewKeys, ...regions.map(region => keyStores.ofRegion(region))]
-  if (!cluster || forNewKeys.includes(cluster.keyStore)) throw unknownCluster(clusterId)
+  const isOwn = accountId === (cluster?.accountId ?? services.accountId)
+  if (!cluster || !isOwn || forNewKeys.includes(cluster.keyStore)) throw unknownCluster(clusterId)
   if (customKeyStores.byKeyStore(cluster.keyStore) || await keysIn(cluster.keyStore, services) > 0) throw inUse(clusterId)
   return cluster
 }

@@ -8,6 +8,7 @@ import type { Services } from './services.js'
 
 export const generateDataKeyPair = onKey(api.generateDataKeyPair, {
   readOnly: true,
+  crossAccount: true,
   state: 'use-for-pair',
   aliases: true,
   fits: key => { fitsDataKeyPairs(key, 'GenerateDataKeyPair') },
@@ -28,6 +29,7 @@ export const generateDataKeyPair = onKey(api.generateDataKeyPair, {
 
 export const generateDataKeyPairWithoutPlaintext = onKey(api.generateDataKeyPairWithoutPlaintext, {
   readOnly: true,
+  crossAccount: true,
   state: 'use-for-pair',
   aliases: true,
   fits: key => { fitsDataKeyPairs(key, 'GenerateDataKeyPairWithoutPlaintext') },

@@ -16,6 +16,7 @@ const specBytes = { AES_128: 16, AES_256: 32 } as const
 
 export const generateDataKey = onKey(api.generateDataKey, {
   readOnly: true,
+  crossAccount: true,
   state: 'use',
   aliases: true,
   fits: key => { fitsDataKeys(key, 'GenerateDataKey') },
@@ -34,6 +35,7 @@ export const generateDataKey = onKey(api.generateDataKey, {
 
 export const generateDataKeyWithoutPlaintext = onKey(api.generateDataKeyWithoutPlaintext, {
   readOnly: true,
+  crossAccount: true,
   state: 'use',
   aliases: true,
   fits: key => { fitsDataKeys(key, 'GenerateDataKeyWithoutPlaintext') },

@@ -14,7 +14,7 @@ import { tokenObjects } from './token-objects.js'
  * whose last replica is gone it starts the wait.
  */
 export async function deleteDueKey({ region, keyId }: KeyName, services: Services): Promise<boolean> {
-  const { directory, keyVersions, store, audit, clock } = services
+  const { directory, keyVersions, store, audit, clock, grantIndex } = services
   const stored = await store.keys.get(region, keyId)
   if (stored?.key.state === 'PendingReplicaDeletion') {
     await startWindow(stored.key, services)
@@ -35,6 +35,7 @@ export async function deleteDueKey({ region, keyId }: KeyName, services: Service
   await store.aliases.removeAllOf(region, keyId)
   directory.forgetAllAliases()
   await store.grants.removeAllOf(region, keyId)
+  grantIndex.forget({ region, keyId })
   await keyVersions.destroyObjects(destroying)
   const destroyed = await directory.change(region, keyId, view => ({ key: tombstone(view.key), versions: allVersions(view, 'destroyed') }))
   for (const { key: relative } of await directory.relatives(destroyed)) await startWindow(relative, services)

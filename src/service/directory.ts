@@ -1,4 +1,5 @@
 import type { Key, KeyVersion, KeyView } from '../domain/key.js'
+import type { Scope } from '../domain/key-ref.js'
 import type { Alias } from '../ports/aliases.js'
 import { StaleWriteError } from '../ports/keys.js'
 import type { Store } from '../ports/store.js'
@@ -35,11 +36,11 @@ export class Directory {
       ?? this.#remember(this.#keys, cachedKeysMax, name, () => this.#store.keys.get(region, keyId))
   }
 
-  async alias(region: string, aliasName: string): Promise<Alias | undefined> {
+  async alias(accountId: string, region: string, aliasName: string): Promise<Alias | undefined> {
     this.#forgetIfChangedElsewhere()
-    const name = `${region}/${aliasName}`
+    const name = `${accountId}/${region}/${aliasName}`
     return this.#aliases.get(name)
-      ?? this.#remember(this.#aliases, cachedAliasesMax, name, () => this.#store.aliases.get(region, aliasName))
+      ?? this.#remember(this.#aliases, cachedAliasesMax, name, () => this.#store.aliases.get(accountId, region, aliasName))
   }
 
   /**
@@ -84,9 +85,9 @@ export class Directory {
     this.#keys.delete(`${region}/${keyId}`)
   }
 
-  forgetAlias(region: string, aliasName: string): void {
+  forgetAlias({ accountId, region }: Scope, aliasName: string): void {
     this.#writes++
-    this.#aliases.delete(`${region}/${aliasName}`)
+    this.#aliases.delete(`${accountId}/${region}/${aliasName}`)
   }
 
   forgetAllAliases(): void {

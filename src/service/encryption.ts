@@ -10,6 +10,7 @@ import { answerTo } from './recipient.js'
 import type { Services } from './services.js'
 
 export const encrypt = onKey(api.encrypt, {
+  crossAccount: true,
   state: 'use',
   aliases: true,
   check: input => checkContext('EncryptionContext', input.EncryptionAlgorithm, input.EncryptionContext),
@@ -27,11 +28,16 @@ export const encrypt = onKey(api.encrypt, {
 
 export const decrypt = onKeys(api.decrypt, {
   readOnly: true,
+  crossAccount: true,
   check(input) {
     checkContext('EncryptionContext', input.EncryptionAlgorithm, input.EncryptionContext)
     ciphertextOrModifier(input.CiphertextBlob, input.KeyId, 'KeyId', input)
   },
-  needs: input => [sourceNeed(input.KeyId, input.CiphertextBlob, 'kms:Decrypt', input.EncryptionAlgorithm)],
+  needs: input => [
+    sourceNeed(input.KeyId, input.CiphertextBlob, {
+      action: 'kms:Decrypt', algorithm: input.EncryptionAlgorithm, context: input.EncryptionContext ?? {},
+    }),
+  ],
   async run(call, services) {
     const { input } = call
     const key = keyAt(call, 0)
@@ -52,15 +58,19 @@ export const decrypt = onKeys(api.decrypt, {
 })
 
 export const reEncrypt = onKeys(api.reEncrypt, {
+  crossAccount: true,
   check(input) {
     checkContext('SourceEncryptionContext', input.SourceEncryptionAlgorithm, input.SourceEncryptionContext)
     checkContext('DestinationEncryptionContext', input.DestinationEncryptionAlgorithm, input.DestinationEncryptionContext)
     ciphertextOrModifier(input.CiphertextBlob, input.SourceKeyId, 'SourceKeyId', input)
   },
   needs: input => [
-    sourceNeed(input.SourceKeyId, input.CiphertextBlob, 'kms:ReEncryptFrom', input.SourceEncryptionAlgorithm),
+    sourceNeed(input.SourceKeyId, input.CiphertextBlob, {
+      action: 'kms:ReEncryptFrom', algorithm: input.SourceEncryptionAlgorithm, context: input.SourceEncryptionContext ?? {},
+    }),
     {
       ref: input.DestinationKeyId, action: 'kms:ReEncryptTo', state: 'use', aliases: true,
+      algorithm: input.DestinationEncryptionAlgorithm, context: input.DestinationEncryptionContext ?? {},
       fits: key => { fitsUse(key, 'ReEncrypt', 'ENCRYPT_DECRYPT', input.DestinationEncryptionAlgorithm) },
     },
   ],
@@ -103,12 +113,16 @@ export const reEncrypt = onKeys(api.reEncrypt, {
 })
 
 /** A symmetric ciphertext names its key, so the client need not; a blob that names none of ours is simply invalid. */
-function sourceNeed(ref: string | undefined, bytes: Uint8Array | undefined, action: string, algorithm: string): KeyNeed {
-  const need: Omit<KeyNeed, 'ref'> = { action, state: 'use', aliases: true, fits: key => { fitsDecryption(key, algorithm) } }
+function sourceNeed(
+  ref: string | undefined, bytes: Uint8Array | undefined, of: Required<Pick<KeyNeed, 'action' | 'algorithm' | 'context'>>,
+): KeyNeed {
+  const need: Omit<KeyNeed, 'ref'> = {
+    ...of, state: 'use', aliases: true, anyAccount: true, fits: key => { fitsDecryption(key, of.algorithm) },
+  }
   if (ref !== undefined) return { ...need, ref }
   const blob = decodeCiphertextBlob(bytes ?? new Uint8Array())
   if (!blob) throw invalidCiphertext()
-  return { ...need, ref: blob.keyId, otherwise: invalidCiphertext }
+  return { ...need, ref: blob.keyId, foundIn: 'ciphertext' }
 }
 
 /** Decrypts with the first key of the call. */

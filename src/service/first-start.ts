@@ -4,6 +4,7 @@ import type { KeyStores } from '../ports/key-stores.js'
 import { IntegrityError } from '../ports/keys.js'
 import type { Installation, Store } from '../ports/store.js'
 import { newAccessKey } from './credentials.js'
+import { adoptIdentities, administratorOf } from './identities/first-identities.js'
 import { firstRoots, holdsBackingKeys, holdsRoots, makeMissingRoots, missingRoots } from './roots.js'
 
 export interface Administrator { readonly accountId: string, readonly accessKeyId: string, readonly secret: string }
@@ -39,6 +40,7 @@ export async function installation(options: FirstStartOptions): Promise<Installa
     throw new InstallationError(`the HSM token lacks ${missing.join(', ')}: `
       + 'this is not the token that the database was made with')
   }
+  await adoptIdentities(stored, store, hsm)
   return stored
 }
 
@@ -60,11 +62,13 @@ async function install({ keyStores, store, clock, accountId, handOver }: FirstSt
   for (const name of keyStores.names) await refuseUsed(name, keyStores, begun)
   await makeMissingRoots(hsm, firstRoots)
   const account = accountId ?? await randomAccountId(hsm)
-  const { accessKey, secret } = await newAccessKey(hsm, clock, firstRoots.seal, {
-    arn: `arn:aws:iam::${account}:user/administrator`, accountId: account, administrator: true,
-  })
+  const administrator = await administratorOf(account, clock.now(), store, hsm)
+  const { accessKey, secret } = await newAccessKey(hsm, clock, firstRoots.seal, administrator)
   handOver({ accountId: account, accessKeyId: accessKey.accessKeyId, secret })
+  // Of a first start that was interrupted here: nobody was told that they work.
+  for (const { accessKeyId } of await store.credentials.ofPrincipal(accessKey.principalArn)) await store.credentials.remove(accessKeyId)
   await store.credentials.put(accessKey)
+  await store.identities.insertAccount({ accountId: account, name: 'main', createdAt: clock.now() })
   const made = { accountId: account, createdAt: clock.now(), roots: firstRoots, head: 1 }
   await store.instance.put(made)
   return made

@@ -2,12 +2,14 @@ import { grantOperation } from '../api/enums.js'
 import * as api from '../api/grants.js'
 import type { Input } from '../api/shape.js'
 import { KmsError } from '../domain/errors.js'
-import { checkContext, checkGrantId, grantPrincipal, mayRetire } from '../domain/grant.js'
+import { checkContext, checkGrantId, grantPrincipal, notAPrincipal, type Grant, type GrantConstraints } from '../domain/grant.js'
 import { keyArn, type Scope } from '../domain/key-ref.js'
-import type { Grant, GrantConstraints } from '../ports/grants.js'
+import type { Key } from '../domain/key.js'
+import { foreignDenied } from '../domain/policy/denial.js'
+import { parsePrincipal } from '../domain/principal.js'
+import { slotMax } from '../ports/grants.js'
 import { fitsGrant, type GrantOperation } from './grants/fit.js'
-import { grantOfToken, type GrantName } from './grants/tokens.js'
-import { nothingAgain, onAccount, onKey, onKeys, type Call } from './operation.js'
+import { onAccount, onKey, type Call } from './operation.js'
 import type { Services } from './services.js'
 
 /** KMS developer guide, Quotas. */
@@ -18,27 +20,37 @@ const grantIdBytes = 32
 type CreateGrantInput = Input<typeof api.createGrant>
 
 export const createGrant = onKey(api.createGrant, {
+  crossAccount: true,
   state: 'grant',
   key: input => input.KeyId,
   check: checkMembers,
   fits: (key, input) => { fitsGrant(key, input.Operations, constraintsOf(input)) },
+  child: input => {
+    const constraints = constraintsOf(input)
+    return { operations: input.Operations, ...constraints && { constraints } }
+  },
   async run({ key: { key }, input, scope }, services) {
-    const { store, turns, grantTokens } = services
-    const draft = draftGrant(input, { ...scope, keyId: key.keyId }, services)
+    const { store, turns, grantTokens, grantIndex } = services
+    const draft = await draftGrant(input, key, scope, services)
     // In turns, so that two calls with one name cannot both find that there is none.
     const grant = await turns.take(`grants of ${key.arn}`, async () => {
       const twin = await twinOf(draft, services)
       if (twin) return twin
       await checkQuota(draft, services)
       const made = { ...draft, grantId: Buffer.from(await services.hsm.random(grantIdBytes)).toString('hex') }
-      await store.grants.insert(made)
+      try {
+        if (!await store.grants.insert(made)) throw tooManyAlike()
+      } finally {
+        // Also when it failed: a commit whose answer was lost may still have happened.
+        grantIndex.forget(key)
+      }
       return made
     })
     return { GrantToken: await grantTokens.tokenOf(grant), GrantId: grant.grantId }
   },
   async rehearse({ input, scope, keys: [key] }, services) {
     if (!key) return
-    const draft = draftGrant(input, { ...scope, keyId: key.key.keyId }, services)
+    const draft = await draftGrant(input, key.key, scope, services)
     if (!await twinOf(draft, services)) await checkQuota(draft, services)
   },
   retry: {
@@ -53,25 +65,27 @@ export const createGrant = onKey(api.createGrant, {
 
 export const listGrants = onKey(api.listGrants, {
   readOnly: true,
+  crossAccount: true,
   state: 'read',
   key: input => input.KeyId,
   check({ GrantId: grantId, GranteePrincipal: principal }) {
     if (grantId !== undefined) checkGrantId(grantId)
     if (principal !== undefined) grantPrincipal(principal)
   },
-  async run({ key: { key: { keyId } }, input, scope }, { store, pages }) {
+  async run({ key: { key }, input, scope }, { store, pages }) {
+    const { keyId } = key
     const { GrantId: grantId, GranteePrincipal: grantee, GranteeServicePrincipal: granteeServicePrincipal } = input
     const filter = {
       ...grantId !== undefined && { grantId },
       ...grantee !== undefined && { granteePrincipal: grantPrincipal(grantee) },
       ...granteeServicePrincipal !== undefined && { granteeServicePrincipal },
     }
-    const listing = `ListGrants ${scope.region} ${keyId} ${JSON.stringify(filter)}`
+    const listing = `ListGrants ${key.arn} ${JSON.stringify(filter)}`
     const limit = Math.min(input.Limit, grantPageMax)
     const after = await pages.after(listing, input.Marker)
     const grants = await store.grants.list(scope.region, keyId, filter, after, limit + 1)
     const { items, end } = await pages.cut(listing, grants, limit, grant => grant.grantId)
-    return { Grants: items.map(grant => entry(grant, scope)), ...end }
+    return { Grants: items.map(grant => entry(grant, key.arn)), ...end }
   },
 })
 
@@ -83,46 +97,19 @@ export const listRetirableGrants = onAccount(api.listRetirableGrants, {
     }
     if (principal !== undefined) grantPrincipal(principal)
   },
-  async run({ input, scope }, { store, pages }) {
+  async run({ input, scope, caller }, { store, pages, directory }) {
     const { RetiringPrincipal: principal, RetiringServicePrincipal: servicePrincipal } = input
+    if (!isOfCaller(input, caller)) throw foreignDenied(caller, 'kms:ListRetirableGrants')
     const by = principal !== undefined ? { principal: grantPrincipal(principal) } : { servicePrincipal: servicePrincipal ?? '' }
-    const listing = `ListRetirableGrants ${scope.region} ${JSON.stringify(by)}`
+    const listing = `ListRetirableGrants ${scope.accountId} ${scope.region} ${JSON.stringify(by)}`
     const limit = Math.min(input.Limit, grantPageMax)
     const after = await pages.after(listing, input.Marker)
     const grants = await store.grants.listRetirable(scope.region, by, after, limit + 1)
     const { items, end } = await pages.cut(listing, grants, limit, grant => grant.grantId)
-    return { Grants: items.map(grant => entry(grant, scope)), ...end }
+    // The keys may be of any account.
+    const views = await Promise.all(items.map(({ region, keyId }) => directory.key(region, keyId)))
+    return { Grants: items.map((grant, at) => entry(grant, views[at]?.key.arn ?? keyArn(scope, grant.keyId))), ...end }
   },
-})
-
-export const retireGrant = onKeys(api.retireGrant, {
-  check(input) {
-    const { GrantToken: token, KeyId: keyId, GrantId: grantId } = input
-    const named = keyId !== undefined && grantId !== undefined
-    if (token === undefined ? !named : keyId !== undefined || grantId !== undefined) {
-      throw invalid('Specify either GrantToken, or KeyId and GrantId.')
-    }
-    if (grantId !== undefined) checkGrantId(grantId)
-  },
-  needs: input => [{ ref: keyToRetireFrom(input), action: 'kms:RetireGrant', state: 'read', aliases: false }],
-  async run(call, services) {
-    const grant = await grantToRetire(call, services)
-    call.detail('grantId', grant.grantId)
-    await remove(grant, services)
-  },
-  rehearse: async (call, services) => void await grantToRetire(call, services),
-  retry: nothingAgain,
-})
-
-export const revokeGrant = onKey(api.revokeGrant, {
-  state: 'read',
-  key: input => input.KeyId,
-  check: input => { checkGrantId(input.GrantId) },
-  run: ({ key: { key: { region, keyId } }, input }, services) => remove({ region, keyId, grantId: input.GrantId }, services),
-  async rehearse({ keys: [key], input }, services) {
-    if (key) await stored({ region: key.key.region, keyId: key.key.keyId, grantId: input.GrantId }, services)
-  },
-  retry: nothingAgain,
 })
 
 /** The rules between members that the model of the API does not have. */
@@ -149,15 +136,21 @@ function checkMembers(input: CreateGrantInput): void {
 
 type Draft = Omit<Grant, 'grantId'>
 
-/** Operations and pairs in an order of their own: that of the caller means nothing, and what is the same must be stored the same. */
-function draftGrant(input: CreateGrantInput, { region, accountId, keyId }: Scope & { readonly keyId: string }, { clock }: Services): Draft {
+/**
+ * Operations and pairs in an order of their own: that of the caller means nothing, and what is the same must be stored the same. Throws
+ * InvalidArnException for a principal that does not exist.
+ */
+async function draftGrant(input: CreateGrantInput, { region, keyId }: Key, { accountId }: Scope, services: Services): Promise<Draft> {
   const { Name: name, GranteePrincipal: grantee, GranteeServicePrincipal: granteeServicePrincipal } = input
   const { RetiringPrincipal: retiring, RetiringServicePrincipal: retiringServicePrincipal } = input
   const constraints = constraintsOf(input)
+  const [granteeId, retiringId] = [await idOf(grantee, services), await idOf(retiring, services)]
   return {
     region, keyId,
     ...name !== undefined && { name },
-    createdAt: clock.now(),
+    createdAt: services.clock.now(),
+    ...granteeId !== undefined && { granteeId },
+    ...retiringId !== undefined && { retiringId },
     ...grantee !== undefined && { granteePrincipal: grantPrincipal(grantee) },
     ...granteeServicePrincipal !== undefined && { granteeServicePrincipal },
     ...retiring !== undefined && { retiringPrincipal: grantPrincipal(retiring) },
@@ -168,9 +161,17 @@ function draftGrant(input: CreateGrantInput, { region, accountId, keyId }: Scope
   }
 }
 
+async function idOf(principal: string | undefined, { identities }: Services): Promise<string | undefined> {
+  if (principal === undefined) return undefined
+  const { exists, id } = await identities.uniqueId(grantPrincipal(principal))
+  if (!exists) throw notAPrincipal(principal)
+  return id
+}
+
 /** Constraints that constrain nothing are none. */
 function constraintsOf({ Constraints: constraints = {} }: CreateGrantInput): GrantConstraints | undefined {
-  const { EncryptionContextEquals: equals, EncryptionContextSubset: subset, SourceArn: source } = constraints
+  const { EncryptionContextEquals: equals, EncryptionContextSubset: asked, SourceArn: source } = constraints
+  const subset = Object.keys(asked ?? {}).length > 0 ? asked : undefined
   if (!equals && !subset && source === undefined) return undefined
   return {
     ...equals && { EncryptionContextEquals: sorted(equals) },
@@ -194,41 +195,18 @@ async function checkQuota({ region, keyId }: Draft, { store }: Services): Promis
   }
 }
 
-function keyToRetireFrom({ GrantToken: token, KeyId: keyId }: Input<typeof api.retireGrant>): string {
-  return token === undefined ? keyId ?? '' : grantOfToken(token).keyId
+/** Of whose grants the caller may ask: an account of the principals in it, a service of its own. */
+function isOfCaller(
+  { RetiringPrincipal: principal, RetiringServicePrincipal: service }: Input<typeof api.listRetirableGrants>, caller: Call['caller'],
+): boolean {
+  if (service !== undefined) return caller.type === 'Service' && caller.uniqueId === service
+  return principal !== undefined && parsePrincipal(principal)?.accountId === caller.accountId
 }
 
-/** Throws unless there is such a grant and the caller may retire it. */
-async function grantToRetire(call: Call<Input<typeof api.retireGrant>>, services: Services): Promise<Grant> {
-  const { input: { GrantToken: token, GrantId: grantId }, keys: [key], scope, caller } = call
-  if (!key) throw new Error('the call was given no key')
-  const name = token === undefined ? { region: scope.region, keyId: key.key.keyId, grantId: grantId ?? '' } : grantOfToken(token)
-  // A multi-Region key has the same id in every region, its grants are of one.
-  if (name.region !== scope.region) throw grantNotFound(name)
-  const grant = await stored(name, services)
-  if (mayRetire(grant, caller)) return grant
-  throw new KmsError('AccessDeniedException', `User: ${caller.arn} is not authorized to perform: kms:RetireGrant on resource: `
-    + `${key.key.arn} because neither the grant nor the account that made it allows the kms:RetireGrant action`)
-}
-
-async function stored(name: GrantName, { store }: Services): Promise<Grant> {
-  const grant = await store.grants.get(name.region, name.keyId, name.grantId)
-  if (!grant) throw grantNotFound(name)
-  return grant
-}
-
-async function remove(name: GrantName, { store }: Services): Promise<void> {
-  if (!await store.grants.remove(name.region, name.keyId, name.grantId)) throw grantNotFound(name)
-}
-
-function grantNotFound({ grantId }: GrantName): KmsError {
-  return new KmsError('NotFoundException', `Grant ${grantId} is not found.`)
-}
-
-function entry(grant: Grant, scope: Scope) {
+function entry(grant: Grant, key: string) {
   const { name, granteePrincipal, granteeServicePrincipal, retiringPrincipal, retiringServicePrincipal, constraints } = grant
   return {
-    KeyId: keyArn(scope, grant.keyId),
+    KeyId: key,
     GrantId: grant.grantId,
     ...name !== undefined && { Name: name },
     CreationDate: new Date(grant.createdAt),
@@ -240,6 +218,11 @@ function entry(grant: Grant, scope: Scope) {
     Operations: grant.operations as readonly GrantOperation[],
     ...constraints && { Constraints: constraints },
   }
+}
+
+function tooManyAlike(): KmsError {
+  return new KmsError('LimitExceededException', `A grantee can have at most ${slotMax} grants of a key that ask for the same pair of the `
+    + 'encryption context, or that let it create grants')
 }
 
 function invalid(message: string): KmsError {

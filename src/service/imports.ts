@@ -100,7 +100,7 @@ function bitsOf({ WrappingKeySpec: spec }: ParametersInput): WrappingBits {
   return Number(spec.slice('RSA_'.length)) as WrappingBits
 }
 
-function checkExpiration({ ExpirationModel: model, ValidTo: validTo }: MaterialInput): void {
+function checkExpiration({ ExpirationModel: model = 'KEY_MATERIAL_EXPIRES', ValidTo: validTo }: MaterialInput): void {
   if (model === 'KEY_MATERIAL_EXPIRES' && validTo === undefined) {
     throw new KmsError('ValidationException', 'A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES')
   }

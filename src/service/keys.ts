@@ -15,6 +15,7 @@ const listPageDefault = 100
 
 export const describeKey = onKey(api.describeKey, {
   readOnly: true,
+  crossAccount: true,
   state: 'read',
   aliases: true,
   key: input => input.KeyId,
@@ -44,10 +45,10 @@ export const getKeyLastUsage = onKey(api.getKeyLastUsage, {
 export const listKeys = onAccount(api.listKeys, {
   readOnly: true,
   async run({ input, scope }, { store, pages }) {
-    const listing = `ListKeys ${scope.region}`
+    const listing = `ListKeys ${scope.accountId} ${scope.region}`
     const limit = input.Limit ?? listPageDefault
     const after = await pages.after(listing, input.Marker)
-    const ids = await store.keys.list(scope.region, after, limit + 1)
+    const ids = await store.keys.list(scope.accountId, scope.region, after, limit + 1)
     const { items, end } = await pages.cut(listing, ids, limit, id => id)
     return { Keys: items.map(id => ({ KeyId: id, KeyArn: keyArn(scope, id) })), ...end }
   },

@@ -9,6 +9,7 @@ import type { Services } from './services.js'
 
 export const generateMac = onKey(api.generateMac, {
   readOnly: true,
+  crossAccount: true,
   state: 'use',
   aliases: true,
   fits: (key, input) => { fitsUse(key, 'GenerateMac', 'GENERATE_VERIFY_MAC', input.MacAlgorithm) },
@@ -22,6 +23,7 @@ export const generateMac = onKey(api.generateMac, {
 
 export const verifyMac = onKey(api.verifyMac, {
   readOnly: true,
+  crossAccount: true,
   state: 'use',
   aliases: true,
   fits: (key, input) => { fitsUse(key, 'VerifyMac', 'GENERATE_VERIFY_MAC', input.MacAlgorithm) },

@@ -15,7 +15,7 @@ const unclaimedDays = 1
 export async function madeManagedKey(scope: Scope, alias: string, services: Services): Promise<string | undefined> {
   const description = managedKeyDescription(alias)
   if (description === undefined) return undefined
-  return services.turns.take(`managed-key:${scope.region}/${alias}`, async () => {
+  return services.turns.take(`managed-key:${scope.accountId}/${scope.region}/${alias}`, async () => {
     return await managedKey(scope, alias, services) ?? make(scope, alias, description, services)
   })
 }
@@ -24,8 +24,8 @@ export async function madeManagedKey(scope: Scope, alias: string, services: Serv
  * The same without making it. Nobody can disable such a key or schedule its deletion: in any other state than Enabled it is one whose
  * making was interrupted.
  */
-export async function managedKey({ region }: Scope, alias: string, { directory }: Services): Promise<string | undefined> {
-  const keyId = (await directory.alias(region, alias))?.targetKeyId
+export async function managedKey({ accountId, region }: Scope, alias: string, { directory }: Services): Promise<string | undefined> {
+  const keyId = (await directory.alias(accountId, region, alias))?.targetKeyId
   const view = keyId === undefined ? undefined : await directory.key(region, keyId)
   if (view && isVisible(view.key.state) && view.key.state !== 'Enabled') {
     await directory.change(region, view.key.keyId, ({ key }) => isVisible(key.state) ? { key: enabled(key) } : undefined)
@@ -40,10 +40,10 @@ async function make(scope: Scope, alias: string, description: string, services: 
   const { key } = await makeKey(scope, {
     keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT', origin: 'AWS_KMS', manager: 'AWS', description,
     schedule: scheduleFrom(now, rotationPeriodInDays),
-  }, services, made => ({ ...made, state: 'PendingDeletion', deletionDate: now + unclaimedDays * dayMs }))
+  }, services, { finish: made => ({ ...made, state: 'PendingDeletion', deletionDate: now + unclaimedDays * dayMs }) })
   await audit.append(serviceEvent('CreateKey', key, clock, { aliasName: alias }))
-  const first = await store.aliases.insert({ region: scope.region, name: alias, targetKeyId: key.keyId, createdAt: now, updatedAt: now })
-  directory.forgetAlias(scope.region, alias)
+  const first = await store.aliases.insert({ ...scope, name: alias, targetKeyId: key.keyId, createdAt: now, updatedAt: now })
+  directory.forgetAlias(scope, alias)
   if (!first) await discard(key, services)
   const claimed = await managedKey(scope, alias, services)
   if (claimed === undefined) throw new Error(`${alias} was taken away while it was made`)

@@ -6,8 +6,9 @@ import { checkState, isVisible, notFound } from '../domain/key-state.js'
 import type { Key, KeyVersion, KeyView } from '../domain/key.js'
 import { isReplica, isSynchronised, relatedKeysMax } from '../domain/multi-region.js'
 import { defaultPolicy } from '../domain/policy/default-policy.js'
-import { checkPolicyDocument } from '../domain/policy/parse.js'
+import { parsePolicy } from '../domain/policy/parse.js'
 import type { KeyName } from '../ports/keys.js'
+import { newKeyPolicy } from './authorization/new-policy.js'
 import type { Change } from './directory.js'
 import { fitsPrimary } from './key-fit.js'
 import { keyMetadata } from './key-metadata.js'
@@ -23,11 +24,19 @@ export const replicateKey = onKey(api.replicateKey, {
   fits: fitsPrimary,
   check(input) {
     checkTags(input.Tags ?? [])
-    if (input.Policy !== undefined) checkPolicyDocument(input.Policy)
+    if (input.Policy !== undefined) parsePolicy(input.Policy, 'key')
   },
-  async run({ key: { key: primary }, input }, services) {
+  permissions: ({ ReplicaRegion: region, Tags: tags = [] }) => [
+    { action: 'kms:CreateKey', resource: '*', region },
+    ...tags.length > 0 ? [{ action: 'kms:TagResource', resource: '*', region }] : [],
+  ],
+  async run(call, services) {
+    const { key: { key: primary }, input } = call
     checkRegion(input.ReplicaRegion, 'ReplicaRegion', primary, services)
-    return described(await services.keyVersions.whenIdle(primary, () => replicate(primary, input, services)), services)
+    const { Policy: text = defaultPolicy(primary.accountId), BypassPolicyLockoutSafetyCheck: bypass = false } = input
+    const named = { ...primary, region: input.ReplicaRegion, arn: keyArn({ ...primary, region: input.ReplicaRegion }, primary.keyId) }
+    const policy = await newKeyPolicy(text, named, call, services, bypass || input.Policy === undefined)
+    return described(await services.keyVersions.whenIdle(primary, () => replicate(primary, input, policy, services)), services)
   },
   retry: {
     outcome: ({ ReplicaKeyMetadata }) => ReplicaKeyMetadata?.Arn ?? '',
@@ -43,8 +52,11 @@ export const updatePrimaryRegion = onKey(api.updatePrimaryRegion, {
   state: 'update-primary',
   key: input => input.KeyId,
   fits: fitsPrimary,
-  async run({ key: { key: primary }, input: { PrimaryRegion: region } }, services) {
+  async run({ key: { key: primary }, input: { PrimaryRegion: region }, access }, services) {
     checkRegion(region, 'PrimaryRegion', primary, services)
+    const replica = await services.directory.key(region, primary.keyId)
+    // Whether there is one is told by what follows, to who may do this to both.
+    if (replica && isVisible(replica.key.state)) await access.requireKey(replica.key, 'kms:UpdatePrimaryRegion')
     await services.keyVersions.whenIdle(primary, async () => {
       await services.directory.changeAll(primary.region, primary.keyId, (view, relatives) => movedTo(region, view, relatives))
     })
@@ -73,7 +85,9 @@ async function described(replica: KeyView, services: Services) {
  * First a row that nobody sees, so that the primary is not deleted under it; then, with the primary as it is by then, the whole key. What
  * a crash leaves in between has no material of its own: the reconciler removes it.
  */
-async function replicate(primary: Key, input: ReplicateKeyInput, services: Services): Promise<KeyView> {
+async function replicate(
+  primary: Key, input: ReplicateKeyInput, policy: Pick<Key, 'policy' | 'policyBindings'>, services: Services,
+): Promise<KeyView> {
   const { store, directory, keyVersions } = services
   const name = { region: input.ReplicaRegion, keyId: primary.keyId }
   const arn = keyArn({ ...primary, region: name.region }, name.keyId)
@@ -90,7 +104,7 @@ async function replicate(primary: Key, input: ReplicateKeyInput, services: Servi
     keyStore: keyStoreOf(name.region, primary, services),
     createdAt: services.clock.now(),
     description: input.Description,
-    policy: input.Policy ?? defaultPolicy(primary.accountId),
+    ...policy,
     tags: input.Tags ?? [],
     state: 'Creating',
     onDemandRotations: 0,

@@ -1,11 +1,16 @@
 import type { Contract, Input, Output } from '../api/shape.js'
 import type { Caller } from '../domain/caller.js'
-import type { KmsError } from '../domain/errors.js'
+import type { GrantUse } from '../domain/grant.js'
 import type { Scope } from '../domain/key-ref.js'
 import type { StateRule, UsableKey } from '../domain/key-state.js'
-import type { Key, KeyVersion } from '../domain/key.js'
+import type { Key, KeyVersion, KeyView } from '../domain/key.js'
+import type { PolicyOutcome } from '../domain/policy/decide.js'
+import type { Access } from './authorization/access.js'
 import type { AttestedRecipient } from './recipient.js'
 import type { Services } from './services.js'
+
+/** As in the scope of a signature and before the colon of an action. */
+export type ServiceName = 'kms' | 'sts' | 'iam'
 
 /** A key that a call is about, before it is looked up. */
 export interface KeyNeed {
@@ -18,18 +23,42 @@ export interface KeyNeed {
   readonly aliases: boolean
   /** Throws unless the operation works with keys of this kind (service/key-fit.ts). Comes after permission and before state. */
   readonly fits?: (key: Key) => void
-  /** What to answer when there is no such key; without it, NotFoundException. */
-  readonly otherwise?: () => KmsError
+  /** `ciphertext` or `token`: the id was found in there, and may be that of a key of any account. */
+  readonly foundIn?: 'ciphertext' | 'token'
+  /** Also a bare key id may be one of another account (KMS API Reference, Decrypt). */
+  readonly anyAccount?: true
+  /** What policies and grants are told of the use of this key, where the members of the same names do not say it. */
+  readonly context?: Readonly<Record<string, string>>
+  readonly algorithm?: string
+  /** Of a CreateGrant: what is to be granted. */
+  readonly child?: GrantUse['child']
+  /** `grant`: policies can only deny it; who else may is decided by the operation itself (KMS API Reference, RetireGrant). */
+  readonly decidedBy?: 'grant'
+}
+
+/** What the policies of the caller alone have to allow: an action on what is no key. */
+export interface Permission {
+  /** As IAM writes it: `kms:CreateKey`. */
+  readonly action: string
+  /** ARN, or `*`. */
+  readonly resource: string
+  /** Where it is done, if not in the region of the call. */
+  readonly region?: string
 }
 
 /** A call that passed every check: its keys are there, allowed and in a good state, in the order in which they were asked for. */
 export interface Call<I = unknown> {
   readonly caller: Caller
+  /** The region of the call, and the account of the caller: not that of every key. */
   readonly scope: Scope
   /** As the answer and the audit record name this call. */
   readonly requestId: string
   readonly input: I
   readonly keys: readonly UsableKey[]
+  /** What the policies said of each key. */
+  readonly outcomes: readonly PolicyOutcome[]
+  /** For what turns out only on the way to need permission. */
+  readonly access: Access
   /** Who gets the plaintext of the answer instead of the caller; for `answerTo` (service/recipient.ts). */
   readonly recipient: AttestedRecipient | undefined
   /** Tells the audit log which backing key did the work. */
@@ -54,12 +83,16 @@ export const nothingAgain: Retry<unknown, void> = { outcome: () => '', answer: a
 
 /** One operation of the API, as `perform` runs it. */
 export interface Operation {
+  readonly service: ServiceName
   readonly name: string
   readonly contract: Contract
   readonly readOnly: boolean
+  /** Whether keys of other accounts can be used (KMS developer guide, Permissions reference, Cross-account use). */
+  readonly crossAccount: boolean
   /** Checks between members. Throws ValidationException and its like before any key is looked up. */
   readonly check: (input: unknown, scope: Scope) => void
   readonly needs: (input: unknown) => readonly KeyNeed[]
+  readonly permissions: (input: unknown, scope: Scope) => readonly Permission[]
   readonly run: (call: Call, services: Services) => Promise<unknown>
   /** What DryRun still has to try, having no effect. Absent when the operation has no DryRun. */
   readonly rehearse: ((call: Call, services: Services) => Promise<void>) | undefined
@@ -67,7 +100,9 @@ export interface Operation {
 }
 
 interface Common<C extends Contract> {
+  readonly service?: ServiceName
   readonly readOnly?: true
+  readonly crossAccount?: true
   readonly check?: (input: Input<C>, scope: Scope) => void
   readonly rehearse?: (call: Call<Input<C>>, services: Services) => Promise<void>
   readonly retry?: Retry<Input<C>, Output<C>>
@@ -78,40 +113,52 @@ interface OnKey<C extends Contract> extends Common<C> {
   readonly key: (input: Input<C>) => string
   readonly aliases?: true
   readonly fits?: (key: Key, input: Input<C>) => void
+  readonly child?: (input: Input<C>) => GrantUse['child']
+  readonly permissions?: (input: Input<C>, scope: Scope) => readonly Permission[]
   readonly run: (call: Call<Input<C>> & { readonly key: UsableKey }, services: Services) => Promise<Output<C>>
 }
 
 interface OnKeys<C extends Contract> extends Common<C> {
   readonly needs: (input: Input<C>) => readonly KeyNeed[]
+  readonly permissions?: (input: Input<C>, scope: Scope) => readonly Permission[]
   readonly run: (call: Call<Input<C>>, services: Services) => Promise<Output<C>>
 }
 
 interface OnAccount<C extends Contract> extends Common<C> {
+  /** Without it, the action of the operation on `*`. */
+  readonly permissions?: (input: Input<C>, scope: Scope) => readonly Permission[]
   readonly run: (call: Call<Input<C>>, services: Services) => Promise<Output<C>>
 }
 
 /** An operation on one key, whose action is its own name. */
-export function onKey<C extends Contract>(contract: C, { state, key, aliases, fits, run, ...rest }: OnKey<NoInfer<C>>): Operation {
+export function onKey<C extends Contract>(
+  contract: C, { state, key, aliases, fits, child, run, ...rest }: OnKey<NoInfer<C>>,
+): Operation {
   const action = `kms:${contract.name}`
   return onKeys(contract, {
     ...rest,
     needs: input => [{
       ref: key(input), action, state, aliases: aliases ?? false,
       ...fits && { fits: (one: Key) => { fits(one, input) } },
+      ...child && { child: child(input) },
     }],
     run: (call, services) => run({ ...call, key: only(call.keys) }, services),
   })
 }
 
 /** An operation on several keys, or on a key that is named otherwise than by a member. */
-export function onKeys<C extends Contract>(contract: C, { needs, run, check, rehearse, readOnly, retry }: OnKeys<NoInfer<C>>): Operation {
+export function onKeys<C extends Contract>(contract: C, operation: OnKeys<NoInfer<C>>): Operation {
+  const { service, needs, permissions, run, check, rehearse, readOnly, crossAccount, retry } = operation
   // The front checked the input against contract.input, which is what Input<C> is derived from.
   return {
+    service: service ?? 'kms',
     name: contract.name,
     contract,
     readOnly: readOnly ?? false,
+    crossAccount: crossAccount ?? false,
     check: (check ?? (() => {})) as Operation['check'],
     needs: needs as Operation['needs'],
+    permissions: (permissions ?? (() => [])) as Operation['permissions'],
     run: run as Operation['run'],
     rehearse: 'DryRun' in contract.input ? (rehearse ?? (async () => {})) as NonNullable<Operation['rehearse']> : undefined,
     retry: retry as Operation['retry'],
@@ -120,7 +167,8 @@ export function onKeys<C extends Contract>(contract: C, { needs, run, check, reh
 
 /** An operation on no key. */
 export function onAccount<C extends Contract>(contract: C, operation: OnAccount<NoInfer<C>>): Operation {
-  return onKeys(contract, { ...operation, needs: () => [] })
+  const own: Permission = { action: `${operation.service ?? 'kms'}:${contract.name}`, resource: '*' }
+  return onKeys(contract, { permissions: () => [own], ...operation, needs: () => [] })
 }
 
 function only(keys: readonly UsableKey[]): UsableKey {
@@ -128,3 +176,6 @@ function only(keys: readonly UsableKey[]): UsableKey {
   if (!key) throw new Error('the call was given no key')
   return key
 }
+
+/** A key that was asked for and is allowed. */
+export interface AllowedKey { readonly need: KeyNeed, readonly view: KeyView, readonly outcome: PolicyOutcome }

@@ -5,6 +5,7 @@ import * as dataKeyPairs from './data-key-pairs.js'
 import * as dataKeys from './data-keys.js'
 import { decrypt, encrypt, reEncrypt } from './encryption.js'
 import * as grants from './grants.js'
+import { retireGrant, revokeGrant } from './grants/ending.js'
 import * as imports from './imports.js'
 import * as keys from './keys.js'
 import * as multiRegion from './multi-region.js'
@@ -35,7 +36,7 @@ const implemented: readonly Operation[] = [
   ...Object.values(rotation),
   ...Object.values(imports),
   ...Object.values(customKeyStores),
-  ...Object.values(grants),
+  ...Object.values(grants), retireGrant, revokeGrant,
 ]
 
 /** The operations that work, by name. What is in the API but not here is answered UnsupportedOperationException. */

@@ -1,17 +1,12 @@
 import type { Members } from '../api/shape.js'
 import type { Caller } from '../domain/caller.js'
 import { KmsError } from '../domain/errors.js'
-import { aliasArn, keyArn, parseKeyRef, type KeyRef, type Scope } from '../domain/key-ref.js'
-import { atTime } from '../domain/imported-material.js'
-import { checkManager, checkState, isVisible, notFound, type UsableKey } from '../domain/key-state.js'
-import type { KeyView } from '../domain/key.js'
-import { isReserved } from '../domain/managed-keys.js'
-import { decide } from '../domain/policy/decide.js'
+import { checkState, type UsableKey } from '../domain/key-state.js'
+import { Access } from './authorization/access.js'
 import { CallRecord, type CallOrigin } from './call-record.js'
 import { refusalOf } from './refusal.js'
 import { invocationName } from './invocations.js'
-import { madeManagedKey, managedKey } from './managed-keys.js'
-import type { Call, KeyNeed, Operation } from './operation.js'
+import type { AllowedKey, Call, Operation } from './operation.js'
 import type { Services } from './services.js'
 
 /** What `perform` asks of a front, in this order. Each may throw KmsError; what they do not reach is not in the audit record. */
@@ -42,7 +37,7 @@ export function performer(services: Services): Performer {
     const record = new CallRecord(origin, services.clock)
     let performed: Performed
     try {
-      performed = await answer(record, front, services)
+      performed = await answer(record, origin, front, services)
     } catch (error) {
       const refusal = refusalOf(error)
       await services.audit.append(record.refused(refusal))
@@ -71,26 +66,27 @@ function wipe(members: Members | null | undefined, value: unknown): void {
   }
 }
 
-async function answer(record: CallRecord, front: Front, services: Services): Promise<Performed> {
-  const identity = await front.authenticate()
-  record.identified(identity)
+async function answer(record: CallRecord, origin: CallOrigin, front: Front, services: Services): Promise<Performed> {
+  const { caller, region } = await front.authenticate()
+  record.identified({ caller, region })
   record.eventName = front.eventName?.()
   const operation = front.operation()
   record.operation = operation
   const input = front.input(operation)
   record.input = input
-  const scope = { region: identity.region, accountId: services.accountId }
+  const scope = { region, accountId: caller.accountId }
   operation.check(input, scope)
   const recipient = services.recipients.verify(input)
   if (recipient) record.detail('recipient', recipient.facts)
   const tokens = grantTokensOf(input)
   if (tokens.length > 0) await services.grantTokens.read(tokens)
-  const needs = operation.needs(input)
-  if (needs.length === 0) authorise(identity.caller, `kms:${operation.name}`, undefined)
-  const asked = { caller: identity.caller, scope, dryRun: isDryRun(input) }
-  const found = await allowedKeys(needs, asked, services, record).catch(error => goneAtRetry(operation, error))
+  const access = new Access({
+    caller, region, origin, operation, input, time: record.time, dryRun: isDryRun(input), measurements: recipient?.measurements,
+  }, services, record)
+  const found = await access.requireKeys(operation.needs(input)).catch(error => goneAtRetry(operation, error))
+  for (const permission of operation.permissions(input, scope)) access.requirePermission(permission)
   const call: Call = {
-    caller: identity.caller, scope, input, keys: [], recipient, requestId: record.requestId,
+    caller, scope, input, keys: [], outcomes: [], access, recipient, requestId: record.requestId,
     used: ({ arn }, { version, keyMaterialId }) => record.used(arn, version, keyMaterialId),
     detail: (name, value) => record.detail(name, value),
   }
@@ -99,17 +95,15 @@ async function answer(record: CallRecord, front: Front, services: Services): Pro
   return { operation, output }
 }
 
-interface Found { readonly need: KeyNeed, readonly view: KeyView }
-
 /** Runs the operation, unless this is a retry of a call that has been: that is known before the state of its keys is, which it changed. */
 function once(
-  operation: Operation, call: Call, found: readonly Found[] | KmsError, services: Services, record: CallRecord,
+  operation: Operation, call: Call, found: readonly AllowedKey[] | KmsError, services: Services, record: CallRecord,
 ): Promise<unknown> {
   async function run(): Promise<unknown> {
     if (found instanceof KmsError) throw found
     const keys = usableKeys(found, services)
     record.keys = keys.map(({ key }) => key)
-    return runOrRehearse(operation, { ...call, keys }, services)
+    return runOrRehearse(operation, { ...call, keys, outcomes: found.map(({ outcome }) => outcome) }, services)
   }
   const { retry } = operation
   const { caller: { arn: caller }, scope: { region }, input, requestId } = call
@@ -131,69 +125,9 @@ function goneAtRetry({ retry }: Operation, error: unknown): KmsError {
   throw error
 }
 
-/** Who asks for keys, and where. */
-interface Asked { readonly caller: Caller, readonly scope: Scope, readonly dryRun: boolean }
-
-/** Permission comes before state: who may not use a key is not told whether it is disabled. */
-async function allowedKeys(
-  needs: readonly KeyNeed[], asked: Asked, services: Services, record: CallRecord,
-): Promise<readonly Found[]> {
-  const { caller } = asked
-  const found: Found[] = []
-  for (const need of needs) {
-    const view = await findKey(need, asked, services)
-    record.resource(view.key.arn)
-    found.push({ need, view })
-  }
-  for (const { need, view } of found) {
-    authorise(caller, need.action, view.key.arn)
-    checkManager(view.key, need.state, caller, need.action)
-  }
-  return found
-}
-
-function usableKeys(found: readonly Found[], services: Services): readonly UsableKey[] {
+function usableKeys(found: readonly AllowedKey[], services: Services): readonly UsableKey[] {
   for (const { need, view } of found) need.fits?.(view.key)
   return found.map(({ need, view }) => checkState(view, need.state, services.customKeyStores.isConnected(view.key)))
-}
-
-async function findKey(need: KeyNeed, asked: Asked, services: Services): Promise<KeyView> {
-  const { caller, scope } = asked
-  const ref = parseKeyRef(need.ref, scope)
-  if (ref.kind === 'alias' && !need.aliases) throw new KmsError('NotFoundException', `Invalid keyId '${need.ref}'`)
-  if (ref.accountId !== scope.accountId) throw foreignKey(caller, need.action)
-  const keyId = ref.kind === 'key' ? ref.keyId : await aliasTarget(ref, need, asked, services)
-  const view = await services.directory.key(scope.region, keyId)
-  if (view && isVisible(view.key.state)) return atTime(view, services.clock.now())
-  // Inside the account a missing key may be named, but only to who may call the action at all.
-  authorise(caller, need.action, keyArn(scope, keyId))
-  throw need.otherwise?.() ?? notFound({ arn: keyArn(scope, keyId) })
-}
-
-/** The key of a service is made when a caller who may do so first names it, but not by a DryRun: that must leave nothing behind. */
-async function aliasTarget(
-  { name }: KeyRef & { kind: 'alias' }, need: KeyNeed, { caller, scope, dryRun }: Asked, services: Services,
-): Promise<string> {
-  const { directory } = services
-  const known = isReserved(name) ? await managedKey(scope, name, services) : (await directory.alias(scope.region, name))?.targetKeyId
-  if (known !== undefined) return known
-  authorise(caller, need.action, aliasArn(scope, name))
-  const made = dryRun ? undefined : await madeManagedKey(scope, name, services)
-  if (made !== undefined) return made
-  throw new KmsError('NotFoundException', `Alias ${aliasArn(scope, name)} is not found.`)
-}
-
-function authorise(caller: Caller, action: string, resource: string | undefined): void {
-  const { allowed, because } = decide(caller, action)
-  if (allowed) return
-  const on = resource === undefined ? '' : ` on resource: ${resource}`
-  throw new KmsError('AccessDeniedException', `User: ${caller.arn} is not authorized to perform: ${action}${on} because ${because}`)
-}
-
-function foreignKey(caller: Caller, action: string): KmsError {
-  return new KmsError('AccessDeniedException', `User: ${caller.arn} is not authorized to perform: ${action} on this resource because the `
-    + 'resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies '
-    + 'access')
 }
 
 async function runOrRehearse(operation: Operation, call: Call, services: Services): Promise<unknown> {
@@ -206,7 +140,7 @@ function isDryRun(input: unknown): boolean {
   return (input as { readonly DryRun?: boolean }).DryRun ?? false
 }
 
-/** A token must be one that was made here. Whether its grant still exists, and applies, does not matter to who is allowed anyway. */
+/** A token must be one that was made here. A grant that it names is found without it, too. */
 function grantTokensOf(input: unknown): readonly string[] {
   const { GrantTokens: tokens = [], GrantToken: token } = input as { GrantTokens?: readonly string[], GrantToken?: string }
   return token === undefined ? tokens : [...tokens, token]

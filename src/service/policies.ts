@@ -1,7 +1,9 @@
 import * as api from '../api/policies.js'
 import { KmsError } from '../domain/errors.js'
-import { checkPolicyDocument } from '../domain/policy/parse.js'
+import { parsePolicy } from '../domain/policy/parse.js'
+import { newKeyPolicy } from './authorization/new-policy.js'
 import { changeKey } from './change-key.js'
+import { shownPolicy } from './authorization/shown-policy.js'
 import { onKey } from './operation.js'
 
 const onlyName = 'default'
@@ -11,10 +13,12 @@ export const putKeyPolicy = onKey(api.putKeyPolicy, {
   key: input => input.KeyId,
   check(input) {
     if (input.PolicyName !== onlyName) throw new KmsError('UnsupportedOperationException', 'The only policy name is default')
-    checkPolicyDocument(input.Policy)
+    parsePolicy(input.Policy, 'key')
   },
-  async run({ key, input }, services) {
-    await changeKey(key, 'put-policy', services, stored => ({ ...stored, policy: input.Policy }))
+  async run(call, services) {
+    const { key, input } = call
+    const policy = await newKeyPolicy(input.Policy, key.key, call, services, input.BypassPolicyLockoutSafetyCheck ?? false)
+    await changeKey(key, 'put-policy', services, stored => ({ ...stored, ...policy }))
   },
 })
 
@@ -26,7 +30,7 @@ export const getKeyPolicy = onKey(api.getKeyPolicy, {
     // The reference of this operation does not list UnsupportedOperationException.
     if (input.PolicyName !== onlyName) throw new KmsError('NotFoundException', 'No such policy exists')
   },
-  run: async ({ key }) => ({ Policy: key.key.policy, PolicyName: onlyName }),
+  run: async ({ key: { key } }, { identities }) => ({ Policy: await shownPolicy(key, identities), PolicyName: onlyName }),
 })
 
 export const listKeyPolicies = onKey(api.listKeyPolicies, {

@@ -7,6 +7,7 @@ import { onKey } from './operation.js'
 
 export const getPublicKey = onKey(api.getPublicKey, {
   readOnly: true,
+  crossAccount: true,
   state: 'public-key',
   aliases: true,
   fits: fitsPublicKey,

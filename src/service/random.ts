@@ -10,7 +10,7 @@ export const generateRandom = onAccount(api.generateRandom, {
     if (input.NumberOfBytes === undefined) throw new KmsError('ValidationException', 'NumberOfBytes is required.')
   },
   async run({ input: { NumberOfBytes: length = 0, CustomKeyStoreId: id }, scope, recipient }, services) {
-    const hsm = id === undefined ? services.hsm : services.keyStores.get(connectedStore(id, scope.region, services).keyStore)
+    const hsm = id === undefined ? services.hsm : services.keyStores.get(connectedStore(id, scope, services).keyStore)
     return answerTo(recipient, 'Plaintext', await hsm.random(length))
   },
 })

@@ -19,6 +19,11 @@ export class AttestedRecipient {
     this.#hsm = hsm
   }
 
+  /** What it was measured as: registers by index, in hex. */
+  get measurements(): ReadonlyMap<number, string> {
+    return new Map([...this.#document.pcrs].map(([index, value]) => [index, Buffer.from(value).toString('hex')]))
+  }
+
   /** What the audit log is told. */
   get facts(): Readonly<Record<string, string>> {
     return recordableFacts(this.#document)

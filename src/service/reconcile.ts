@@ -69,7 +69,7 @@ export async function reportOrphans({ keyStores, store, log }: Services, keyStor
 export async function reportKeysWithoutRegion({ regions, store, log }: Services): Promise<readonly string[]> {
   const missing: string[] = []
   for (const region of await store.keys.regions()) {
-    if (!regions.includes(region) && (await store.keys.list(region, undefined, 1)).length > 0) missing.push(region)
+    if (!regions.includes(region) && (await store.keys.list(undefined, region, undefined, 1)).length > 0) missing.push(region)
   }
   if (missing.length > 0) log.error('keys cannot be used: the configuration does not have their regions', { regions: missing })
   return missing

@@ -39,6 +39,7 @@ export const disableKeyRotation = onKey(api.disableKeyRotation, {
 
 export const getKeyRotationStatus = onKey(api.getKeyRotationStatus, {
   readOnly: true,
+  crossAccount: true,
   state: 'rotation-status',
   key: input => input.KeyId,
   fits: fitsRotation,

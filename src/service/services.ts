@@ -4,11 +4,14 @@ import type { Hsm } from '../ports/hsm.js'
 import type { KeyStores } from '../ports/key-stores.js'
 import type { Log } from '../ports/log.js'
 import type { Store } from '../ports/store.js'
+import type { KeyPolicies } from './authorization/key-policies.js'
 import type { BackingKeys } from './backing-keys.js'
 import type { CapacityWatch } from './capacity.js'
 import type { CustomKeyStoreRegistry } from './custom-key-stores/registry.js'
 import type { Directory } from './directory.js'
+import type { GrantIndex } from './grants/index.js'
 import type { GrantTokens } from './grants/tokens.js'
+import type { IdentityDirectory } from './identities/directory.js'
 import type { ImportTokens } from './imports/tokens.js'
 import type { InvocationMemory } from './invocations.js'
 import type { KeyPairs } from './key-pairs/key-pairs.js'
@@ -20,6 +23,7 @@ import type { Turns } from './turns.js'
 
 /** What operations work with. Made once, in compose.ts. */
 export interface Services {
+  /** Of the installation: its administrators look after the other accounts, and the tokens are its own. */
   readonly accountId: string
   /** The regions that this server serves; the first is its home. */
   readonly regions: readonly string[]
@@ -29,6 +33,8 @@ export interface Services {
   readonly capacity: CapacityWatch
   readonly store: Store
   readonly directory: Directory
+  readonly identities: IdentityDirectory
+  readonly keyPolicies: KeyPolicies
   readonly backingKeys: BackingKeys
   readonly keyVersions: KeyVersions
   readonly keyPairs: KeyPairs
@@ -36,6 +42,7 @@ export interface Services {
   readonly pages: Pages
   readonly recipients: Recipients
   readonly grantTokens: GrantTokens
+  readonly grantIndex: GrantIndex
   readonly importTokens: ImportTokens
   readonly lastUsage: LastUsage
   readonly invocations: InvocationMemory

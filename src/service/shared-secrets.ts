@@ -16,6 +16,7 @@ const encapsulatedBytes: Readonly<Partial<Record<KeySpec, number>>> = { ML_KEM_5
 
 export const deriveSharedSecret = onKey(api.deriveSharedSecret, {
   readOnly: true,
+  crossAccount: true,
   state: 'use',
   aliases: true,
   fits: (key, input) => { fitsUse(key, 'DeriveSharedSecret', 'KEY_AGREEMENT', input.KeyAgreementAlgorithm) },
@@ -38,6 +39,7 @@ export const deriveSharedSecret = onKey(api.deriveSharedSecret, {
 
 export const encapsulate = onKey(api.encapsulate, {
   readOnly: true,
+  crossAccount: true,
   state: 'use',
   aliases: true,
   fits: (key, input) => { fitsUse(key, 'Encapsulate', 'ENCAPSULATE_DECAPSULATE', input.EncapsulationAlgorithm) },
@@ -56,6 +58,7 @@ export const encapsulate = onKey(api.encapsulate, {
 
 export const decapsulate = onKey(api.decapsulate, {
   readOnly: true,
+  crossAccount: true,
   state: 'use',
   aliases: true,
   fits: (key, input) => { fitsUse(key, 'Decapsulate', 'ENCAPSULATE_DECAPSULATE', input.EncapsulationAlgorithm) },

@@ -42,6 +42,7 @@ const orderBytes: Readonly<Partial<Record<string, number>>> = {
 
 export const sign = onKey(api.sign, {
   readOnly: true,
+  crossAccount: true,
   state: 'use',
   aliases: true,
   check: checkMessage,
@@ -59,6 +60,7 @@ export const sign = onKey(api.sign, {
 
 export const verify = onKey(api.verify, {
   readOnly: true,
+  crossAccount: true,
   state: 'use',
   aliases: true,
   check: checkMessage,

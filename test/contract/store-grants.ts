@@ -11,7 +11,7 @@ export function grantsContract(store: () => Store): void {
 
   const samples: readonly Grant[] = [
     sampleGrant(1, 1, { name: 'a/name', retiringPrincipal: user('b'), operations: ['Sign'] }),
-    sampleGrant(1, 2, { constraints: { EncryptionContextEquals: { 'zero \0': '', 'unpaired \ud800': '𝄞 "', 'constructor': 'a' } } }),
+    sampleGrant(1, 2, { constraints: { EncryptionContextEquals: { 'zero \0': '', 'pair 𝄞': '"', 'constructor': 'a' } } }),
     sampleGrant(1, 3, { constraints: { EncryptionContextSubset: {}, SourceArn: 'arn:aws:s3:::bucket' }, operations: [] }),
     sampleGrant(1, 4, { retiringServicePrincipal: 'a.amazonaws.com' }),
   ]

@@ -14,8 +14,8 @@ export function keyQueriesContract(store: () => Store): void {
       'Creating', 'Enabled', 'Disabled', 'PendingImport', 'PendingDeletion', 'PendingReplicaDeletion', 'Destroying', 'Destroyed',
     ]
     for (const [number, state] of states.entries()) await put(number, { state })
-    expect(await store().keys.list(region, undefined, 10)).to.deep.equal([1, 2, 3, 4, 5].map(keyId))
-    expect(await store().keys.list('us-east-1', undefined, 10)).to.deep.equal([])
+    expect(await store().keys.list(undefined, region, undefined, 10)).to.deep.equal([1, 2, 3, 4, 5].map(keyId))
+    expect(await store().keys.list(undefined, 'us-east-1', undefined, 10)).to.deep.equal([])
   })
 
   it('gives back a destroyed key to who asks for it by name', async () => {
@@ -25,10 +25,10 @@ export function keyQueriesContract(store: () => Store): void {
 
   it('pages in ascending order, whatever the order of writing', async () => {
     for (const number of [5, 3, 1, 4, 2]) await put(number, {})
-    expect(await store().keys.list(region, undefined, 2)).to.deep.equal([1, 2].map(keyId))
-    expect(await store().keys.list(region, keyId(2), 2)).to.deep.equal([3, 4].map(keyId))
-    expect(await store().keys.list(region, keyId(4), 2)).to.deep.equal([keyId(5)])
-    expect(await store().keys.list(region, keyId(5), 2)).to.deep.equal([])
+    expect(await store().keys.list(undefined, region, undefined, 2)).to.deep.equal([1, 2].map(keyId))
+    expect(await store().keys.list(undefined, region, keyId(2), 2)).to.deep.equal([3, 4].map(keyId))
+    expect(await store().keys.list(undefined, region, keyId(4), 2)).to.deep.equal([keyId(5)])
+    expect(await store().keys.list(undefined, region, keyId(5), 2)).to.deep.equal([])
   })
 
   it('names enabled keys whose rotation is due, oldest first', async () => {

@@ -5,6 +5,7 @@ import type { Grant } from '../../src/ports/grants.js'
 import type { Invocation } from '../../src/ports/invocations.js'
 
 export const region = 'eu-central-1'
+export const accountId = '111122223333'
 
 /** A version 4 UUID that sorts as its number. */
 export function keyId(number: number): string {
@@ -65,6 +66,7 @@ export function sampleGrant(key: number, grant: number, of: Partial<Grant> = {})
 
 export function sampleCustomKeyStore(number: number, of: Partial<CustomKeyStore> = {}): CustomKeyStore {
   return {
+    accountId,
     region,
     id: `cks-${number.toString(16).padStart(17, '0')}`,
     name: `store ${number}`,

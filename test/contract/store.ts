@@ -9,7 +9,7 @@ import { invocationsContract } from './store-invocations.js'
 import { keyQueriesContract } from './store-key-queries.js'
 import { keyUsagesContract } from './store-key-usages.js'
 import { keysContract } from './store-keys.js'
-import { keyId, region, rejected, sampleKey, sampleVersion } from './store-samples.js'
+import { accountId, keyId, region, rejected, sampleKey, sampleVersion } from './store-samples.js'
 import { sealBudgetsContract } from './store-seal-budgets.js'
 
 /** What every store must do. `open` gives an empty one, which the suite closes. */
@@ -71,39 +71,52 @@ export function storeContract(name: string, open: (authenticator: RowAuthenticat
 }
 
 function aliasesContract(store: () => Store): void {
-  const alias = (name: string, number = 1) => ({ region, name: `alias/${name}`, targetKeyId: keyId(number), createdAt: 1, updatedAt: 2 })
+  const alias = (name: string, number = 1) =>
+    ({ accountId, region, name: `alias/${name}`, targetKeyId: keyId(number), createdAt: 1, updatedAt: 2 })
 
   it('gives back what was inserted', async () => {
-    expect(await store().aliases.get(region, 'alias/a')).to.equal(undefined)
+    expect(await store().aliases.get(accountId, region, 'alias/a')).to.equal(undefined)
     expect(await store().aliases.insert(alias('a'))).to.equal(true)
-    expect(await store().aliases.get(region, 'alias/a')).to.deep.equal(alias('a'))
-    expect(await store().aliases.get('us-east-1', 'alias/a')).to.equal(undefined)
+    expect(await store().aliases.get(accountId, region, 'alias/a')).to.deep.equal(alias('a'))
+    expect(await store().aliases.get(accountId, 'us-east-1', 'alias/a')).to.equal(undefined)
   })
 
   it('keeps the first of two of one name', async () => {
     expect(await Promise.all([1, 2].map(number => store().aliases.insert(alias('a', number))))).to.have.members([true, false])
     expect(await store().aliases.insert(alias('a', 3))).to.equal(false)
-    expect((await store().aliases.get(region, 'alias/a'))?.targetKeyId).to.not.equal(keyId(3))
+    expect((await store().aliases.get(accountId, region, 'alias/a'))?.targetKeyId).to.not.equal(keyId(3))
   })
 
   it('updates and removes what is there, and says when nothing is', async () => {
-    expect(await store().aliases.update(alias('a'))).to.equal(false)
-    expect(await store().aliases.remove(region, 'alias/a')).to.equal(false)
+    expect(await store().aliases.update(alias('a'), keyId(1))).to.equal(false)
+    expect(await store().aliases.remove(accountId, region, 'alias/a', keyId(2))).to.equal(false)
     await store().aliases.insert(alias('a'))
-    expect(await store().aliases.update({ ...alias('a', 2), updatedAt: 9 })).to.equal(true)
-    expect(await store().aliases.get(region, 'alias/a')).to.deep.equal({ ...alias('a', 2), updatedAt: 9 })
-    expect(await store().aliases.remove(region, 'alias/a')).to.equal(true)
-    expect(await store().aliases.get(region, 'alias/a')).to.equal(undefined)
+    expect(await store().aliases.update({ ...alias('a', 2), updatedAt: 9 }, keyId(1))).to.equal(true)
+    // It is of another key by now than of the one that these two know.
+    expect(await store().aliases.update(alias('a', 3), keyId(1))).to.equal(false)
+    expect(await store().aliases.remove(accountId, region, 'alias/a', keyId(1))).to.equal(false)
+    expect(await store().aliases.get(accountId, region, 'alias/a')).to.deep.equal({ ...alias('a', 2), updatedAt: 9 })
+    expect(await store().aliases.remove(accountId, region, 'alias/a', keyId(2))).to.equal(true)
+    expect(await store().aliases.get(accountId, region, 'alias/a')).to.equal(undefined)
   })
 
   it('pages in ascending order, over all keys or one', async () => {
     for (const [name, number] of [['d', 1], ['b', 2], ['a', 1], ['c', 1]] as const) await store().aliases.insert(alias(name, number))
     const page = async (...of: [string | undefined, string | undefined, number]) =>
-      (await store().aliases.list(region, ...of)).map(({ name }) => name)
+      (await store().aliases.list(accountId, region, ...of)).map(({ name }) => name)
     expect(await page(undefined, undefined, 3)).to.deep.equal(['alias/a', 'alias/b', 'alias/c'])
     expect(await page(undefined, 'alias/c', 3)).to.deep.equal(['alias/d'])
     expect(await page(keyId(1), 'alias/a', 1)).to.deep.equal(['alias/c'])
-    expect(await store().aliases.list('us-east-1', undefined, undefined, 3)).to.deep.equal([])
+    expect(await store().aliases.list(accountId, 'us-east-1', undefined, undefined, 3)).to.deep.equal([])
+  })
+
+  it('tells those of one account from those of another', async () => {
+    const theirs = { ...alias('a', 2), accountId: '444455556666' }
+    for (const one of [alias('a'), theirs]) expect(await store().aliases.insert(one)).to.equal(true)
+    expect(await store().aliases.get('444455556666', region, 'alias/a')).to.deep.equal(theirs)
+    expect(await store().aliases.list(accountId, region, undefined, undefined, 9)).to.deep.equal([alias('a')])
+    expect(await store().aliases.remove('444455556666', region, 'alias/a', keyId(2))).to.equal(true)
+    expect(await store().aliases.get(accountId, region, 'alias/a')).to.deep.equal(alias('a'))
   })
 
   it('counts and removes all of one key', async () => {
@@ -111,22 +124,44 @@ function aliasesContract(store: () => Store): void {
     expect(await store().aliases.count(region, keyId(1))).to.equal(2)
     await store().aliases.removeAllOf(region, keyId(1))
     expect(await store().aliases.count(region, keyId(1))).to.equal(0)
-    expect(await store().aliases.list(region, undefined, undefined, 9)).to.deep.equal([alias('c', 2)])
+    expect(await store().aliases.list(accountId, region, undefined, undefined, 9)).to.deep.equal([alias('c', 2)])
   })
 }
 
 function credentialsContract(store: () => Store): void {
   const accessKey = {
-    accessKeyId: 'AKIAEXAMPLE', principalArn: 'arn:aws:iam::111122223333:user/a', accountId: '111122223333', administrator: true,
-    active: true, createdAt: 5, secret: { rootVersion: 1, iv: Uint8Array.of(1, 2), ciphertext: Uint8Array.of(0, 255) },
+    accessKeyId: 'AKIAEXAMPLE', principalArn: 'arn:aws:iam::111122223333:user/a', accountId: '111122223333',
+    principalId: 'AIDAA', active: true, createdAt: 5,
+    secret: { rootVersion: 1, iv: Uint8Array.of(1, 2), ciphertext: Uint8Array.of(0, 255) },
   }
+  const other = { ...accessKey, accessKeyId: 'AKIAOTHER', principalArn: 'arn:aws:iam::111122223333:user/b' }
+  const usage = { accessKeyId: 'AKIAEXAMPLE', usedAt: 7, region, service: 'kms' }
 
   it('gives back what was put, and what replaced it', async () => {
     expect(await store().credentials.get('AKIAEXAMPLE')).to.equal(undefined)
     await store().credentials.put(accessKey)
     expect(await store().credentials.get('AKIAEXAMPLE')).to.deep.equal(accessKey)
-    await store().credentials.put({ ...accessKey, active: false, administrator: false })
-    expect(await store().credentials.get('AKIAEXAMPLE')).to.deep.equal({ ...accessKey, active: false, administrator: false })
+    await store().credentials.put({ ...accessKey, active: false })
+    expect(await store().credentials.get('AKIAEXAMPLE')).to.deep.equal({ ...accessKey, active: false })
+  })
+
+  it('lists those of a user, and removes one', async () => {
+    const { principalId: _, ...orphan } = { ...accessKey, accessKeyId: 'AKIA0' }
+    for (const one of [accessKey, other, orphan]) await store().credentials.put(one)
+    expect(await store().credentials.ofPrincipal(accessKey.principalArn)).to.deep.equal([orphan, accessKey])
+    expect(await store().credentials.withoutPrincipal()).to.deep.equal([orphan])
+    expect(await store().credentials.remove('AKIA0')).to.equal(true)
+    expect(await store().credentials.remove('AKIA0')).to.equal(false)
+    expect(await store().credentials.ofPrincipal(accessKey.principalArn)).to.deep.equal([accessKey])
+  })
+
+  it('keeps the last usage, also when an older one comes late, and forgets it with the access key', async () => {
+    await store().credentials.put(accessKey)
+    expect(await store().credentials.usage('AKIAEXAMPLE')).to.equal(undefined)
+    await store().credentials.putUsages([usage, { ...usage, usedAt: 6, service: 'sts' }])
+    expect(await store().credentials.usage('AKIAEXAMPLE')).to.deep.equal(usage)
+    await store().credentials.remove('AKIAEXAMPLE')
+    expect(await store().credentials.usage('AKIAEXAMPLE')).to.equal(undefined)
   })
 }
 

@@ -1,18 +1,17 @@
 import { expect } from 'chai'
-import type { Caller } from '../../src/domain/caller.js'
 import { checkContext, checkGrantId, grantPrincipal, mayRetire } from '../../src/domain/grant.js'
+import { callerOfAccount } from '../../src/service/identities/directory.js'
+import { userCaller as user } from '../support/callers.js'
 import { refused } from '../support/refusal.js'
 
 const account = '111122223333'
 const root = `arn:aws:iam::${account}:root`
-const user = (name: string): Caller =>
-  ({ arn: `arn:aws:iam::${account}:user/${name}`, accountId: account, accessKeyId: '', administrator: false })
 
 describe('the principal of a grant', () => {
   for (const arn of [
     root, `arn:aws:iam::${account}:user/anne`, `arn:aws:iam::${account}:user/division/team/anne`, `arn:aws:iam::${account}:role/reader`,
     `arn:aws:iam::${account}:role/service-role/reader`, `arn:aws:sts::${account}:assumed-role/reader/session-1`,
-    `arn:aws:sts::${account}:federated-user/bob@example.org`, `arn:aws-cn:iam::${account}:user/anne`,
+    `arn:aws:sts::${account}:federated-user/bob@example.org`,
   ]) {
     it(`may be ${arn}`, () => { expect(grantPrincipal(arn)).to.equal(arn) })
   }
@@ -23,7 +22,8 @@ describe('the principal of a grant', () => {
     '', 'anne', '*', `${account}0`, '11112222333', `arn:aws:iam::${account}:group/admins`, `arn:aws:iam::${account}:user/`,
     `arn:aws:iam::${account}:root/x`, 'arn:aws:iam::1:root', `arn:aws:iam:eu-central-1:${account}:user/anne`,
     `arn:aws:sts::${account}:assumed-role/reader`, `arn:aws:sts::${account}:user/anne`, `arn:aws:iam::${account}:user/anne\n`,
-    `arn:aws:kms::${account}:user/anne`, ` ${root}`, `arn:aws:iam::${account}:policy/p`,
+    `arn:aws:kms::${account}:user/anne`, ` ${root}`, `arn:aws-cn:iam::${account}:user/anne`, `arn:aws:iam::${account}:user/*`,
+    `arn:aws:iam::${account}:policy/p`,
   ]) {
     it(`is not ${JSON.stringify(text)}`, () => refused(() => grantPrincipal(text), 'InvalidArnException'))
   }
@@ -64,13 +64,15 @@ describe('who may retire a grant', () => {
     expect(mayRetire(grant, anne)).to.equal(false)
   })
 
-  it('is the account that made it, by its root and its administrator', () => {
-    expect(mayRetire(grant, { ...anne, arn: root })).to.equal(true)
-    expect(mayRetire(grant, { ...bob, administrator: true })).to.equal(true)
+  it('is not everybody in the account that is its retiring principal, but its root', () => {
+    expect(mayRetire({ ...grant, retiringPrincipal: root }, anne)).to.equal(false)
+    expect(mayRetire({ ...grant, retiringPrincipal: root }, callerOfAccount(account))).to.equal(true)
   })
 
-  it('is not the administrator of another account', () => {
-    expect(mayRetire(grant, { ...bob, accountId: '444455556666', administrator: true })).to.equal(false)
+  it('is not who bears the name of somebody who is gone', () => {
+    const retiring = { ...grant, retiringPrincipal: bob.arn, retiringId: bob.uniqueId }
+    expect(mayRetire(retiring, bob)).to.equal(true)
+    expect(mayRetire(retiring, { ...bob, uniqueId: 'AIDANEW' })).to.equal(false)
   })
 
   it('is nobody else', () => {

@@ -27,7 +27,8 @@ async function sdkRequest(region: string, sessionToken?: string): Promise<HttpRe
     requestHandler: {
       handle: async (request: { method: string, path: string, headers: Record<string, string>, body: Uint8Array }) => {
         const headers = new Map(Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]))
-        seen = { requestId: '', sourceIp: '', method: request.method, target: request.path, headers, body: new Uint8Array(request.body) }
+        const body = new Uint8Array(request.body)
+        seen = { requestId: '', sourceIp: '', secure: false, method: request.method, target: request.path, headers, body }
         throw new Error('not sent')
       },
     },

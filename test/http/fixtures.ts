@@ -1,13 +1,14 @@
 import { createHash, createHmac } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import type { Credential, CredentialLookup } from '../../src/http/authenticate.js'
+import { userCaller } from '../support/callers.js'
 import type { HttpRequest } from '../../src/http/message.js'
 import { KmsError, type ErrorCode } from '../../src/domain/errors.js'
 import type { Log, LogFields } from '../../src/ports/log.js'
 
 export const accessKeyId = 'AKIDEXAMPLE'
 export const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'
-export const caller = { arn: 'arn:aws:iam::123456789012:user/admin', accountId: '123456789012', accessKeyId, administrator: true }
+export const caller = userCaller('admin', [], { accountId: '123456789012', accessKeyId })
 export const credential: Credential = { caller, secret: Buffer.from(secret) }
 /** Knows one access key. */
 export const credentials: CredentialLookup = { lookup: async id => id === accessKeyId ? credential : undefined }
@@ -52,7 +53,7 @@ export function signedRequest(now: number, operation: string, body: string | Uin
   }
   const authorization = authorizationFor({ headers, timestamp, body: bytes, ...changes })
   return {
-    requestId: '00000000-0000-4000-8000-000000000000', sourceIp: '127.0.0.1', method: 'POST', target: '/', body: bytes,
+    requestId: '00000000-0000-4000-8000-000000000000', sourceIp: '127.0.0.1', secure: false, method: 'POST', target: '/', body: bytes,
     headers: new Map([...Object.entries(headers), ['authorization', authorization]]),
   }
 }

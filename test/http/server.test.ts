@@ -16,7 +16,7 @@ describeServed('the HTTP server', () => {
     const text = [...head, '', '{}'].join('\r\n')
     await client().write(text).answers(1)
     const [{ requestId, headers, ...rest }] = kms.seen as [HttpRequest]
-    expect(rest).to.deep.equal({ method: 'POST', target: '/?a=%20b', sourceIp: '127.0.0.1', body: Buffer.from('{}') })
+    expect(rest).to.deep.equal({ method: 'POST', target: '/?a=%20b', sourceIp: '127.0.0.1', secure: false, body: Buffer.from('{}') })
     expect([...headers]).to.deep.equal([['host', 'Example:80'], ['content-length', '2'], ['x-twice', 'one,two'], ['__proto__', 'p']])
     expect(requestId).to.match(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   })

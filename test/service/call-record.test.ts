@@ -15,7 +15,7 @@ const asWritten = (event: Partial<AuditEvent>) => JSON.parse(JSON.stringify(even
 const secretText = 'marker-of-a-secret'
 const secretBytes = Buffer.from(secretText)
 const plainText = 'marker-of-a-text'
-const origin = { requestId: 'request-1', sourceIp: '192.0.2.1', userAgent: 'test' }
+const origin = { requestId: 'request-1', sourceIp: '192.0.2.1', userAgent: 'test', secureTransport: false }
 
 /** An operation of that contract, of which everything is recorded that ever is. */
 function operationOf(contract: Contract): Operation {
@@ -112,7 +112,8 @@ describe('call record', () => {
       sourceIPAddress: '192.0.2.1',
       userAgent: 'test',
       userIdentity: {
-        type: 'IAMUser', arn: administrator.arn, accountId, accessKeyId: administrator.accessKeyId, userName: 'administrator',
+        type: 'IAMUser', principalId: administrator.uniqueId, arn: administrator.arn, accountId, accessKeyId: administrator.accessKeyId,
+        userName: 'administrator',
       },
       readOnly: false,
       requestParameters: { keyId: 'alias/a', encryptionContext: { Purpose: 'test' } },

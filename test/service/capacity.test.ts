@@ -42,7 +42,7 @@ describe('capacity', () => {
     await newKey(services)
     const { message } = await refused(call(services, createKey, {}), 'LimitExceededException')
     expect(message).to.equal('The HSM has no room for another key.')
-    expect(await on.store.keys.list(region, undefined, 10)).to.have.length(1)
+    expect(await on.store.keys.list(undefined, region, undefined, 10)).to.have.length(1)
     expect(await on.store.keys.unsettled(10)).to.deep.equal([])
     const { fields } = on.log.entries.find(({ level }) => level === 'warn') ?? {}
     expect(fields?.keyStore).to.equal('default')

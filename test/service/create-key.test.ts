@@ -8,7 +8,7 @@ import { deleteExpiredKeys } from '../../src/jobs/due-keys.js'
 import { replacing } from '../support/interruption.js'
 import { refused } from '../support/refusal.js'
 import { serviceSuite } from '../support/service-suite.js'
-import { call, keyStoresOf, region, storedKey } from '../support/services.js'
+import { accountId, call, keyStoresOf, region, storedKey } from '../support/services.js'
 
 type Asked = Parameters<typeof call<typeof createKey>>[2]
 
@@ -145,7 +145,7 @@ describe('CreateKey', () => {
     const asked = { CustomKeyStoreId: customStore.id, Origin: 'AWS_CLOUDHSM' } as const
 
     async function store(connected: boolean): Promise<void> {
-      await on.store.customKeyStores.insert({ ...customStore, connected })
+      await on.store.customKeyStores.insert({ ...customStore, accountId, connected })
       await on.services.customKeyStores.load()
     }
 

@@ -1,19 +1,23 @@
 import { expect } from 'chai'
 import type { AccessKey } from '../../src/ports/credentials.js'
 import { HsmError } from '../../src/ports/hsm.js'
+import type { Store } from '../../src/ports/store.js'
 import { AccessKeys, newAccessKey } from '../../src/service/credentials.js'
+import { IdentityDirectory } from '../../src/service/identities/directory.js'
+import { sampleUser } from '../support/callers.js'
 import { MovedClock } from '../support/clock.js'
 import { onEveryCall, replacing } from '../support/interruption.js'
 import { rejected } from '../support/refusal.js'
 import { serviceSuite } from '../support/service-suite.js'
 import { accountId } from '../support/services.js'
 
-const principal = { arn: `arn:aws:iam::${accountId}:user/a`, accountId, administrator: true }
+const user = sampleUser('anne')
 
 describe('access keys', () => {
   const on = serviceSuite()
 
-  const make = (of = principal) => newAccessKey(on.hsm, new MovedClock(), 1, of)
+  const make = () => newAccessKey(on.hsm, new MovedClock(), 1, user)
+  const accessKeys = (hsm = on.hsm, store: Store = on.store) => new AccessKeys(store, hsm, new IdentityDirectory(store))
 
   async function stored(of: Partial<AccessKey> = {}): Promise<{ accessKey: AccessKey, secret: string }> {
     const made = await make()
@@ -24,8 +28,12 @@ describe('access keys', () => {
 
   it('are looked up with their caller and their secret', async () => {
     const { accessKey: { accessKeyId }, secret } = await stored()
-    const credential = await new AccessKeys(on.store, on.hsm).lookup(accessKeyId)
-    expect(credential?.caller).to.deep.equal({ arn: principal.arn, accountId, accessKeyId, administrator: true })
+    const credential = await accessKeys().lookup(accessKeyId)
+    const arn = `arn:aws:iam::${accountId}:user/anne`
+    expect(credential?.caller).to.deep.equal({
+      type: 'User', arn, principalArn: arn, accountId, accessKeyId, uniqueId: user.id, userId: user.id, userName: 'anne',
+      tags: [], policies: [],
+    })
     expect(Buffer.from(credential?.secret ?? []).toString()).to.equal(secret)
   })
 
@@ -48,7 +56,7 @@ describe('access keys', () => {
 
   it('that are unknown or not active are not there', async () => {
     const { accessKey } = await stored({ active: false })
-    const keys = new AccessKeys(on.store, on.hsm)
+    const keys = accessKeys()
     expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
     expect(await keys.lookup('CVAKUNKNOWN')).to.equal(undefined)
     expect(await keys.lookup('')).to.equal(undefined)
@@ -58,20 +66,31 @@ describe('access keys', () => {
     const [one, other] = [await stored(), await stored()]
     // By somebody who can write genuine rows.
     await on.store.credentials.put({ ...one.accessKey, secret: other.accessKey.secret })
-    const { kind } = await rejected(new AccessKeys(on.store, on.hsm).lookup(one.accessKey.accessKeyId), HsmError)
+    const { kind } = await rejected(accessKeys().lookup(one.accessKey.accessKeyId), HsmError)
     expect(kind).to.equal('ciphertext-invalid')
   })
 
   it('do not open when they were given to another principal', async () => {
     const { accessKey } = await stored()
-    await on.store.credentials.put({ ...accessKey, principalArn: `arn:aws:iam::${accountId}:user/b` })
-    expect((await rejected(new AccessKeys(on.store, on.hsm).lookup(accessKey.accessKeyId), HsmError)).kind).to.equal('ciphertext-invalid')
+    await on.store.credentials.put({ ...accessKey, principalArn: `arn:aws:iam::${accountId}:user/bob`, principalId: sampleUser('bob').id })
+    expect((await rejected(accessKeys().lookup(accessKey.accessKeyId), HsmError)).kind).to.equal('ciphertext-invalid')
+  })
+
+  it('are not there when their user is gone, or made anew under the same name', async () => {
+    const { accessKey } = await stored()
+    const keys = accessKeys()
+    expect(await keys.lookup(accessKey.accessKeyId)).to.not.equal(undefined)
+    const other = await on.second()
+    await other.identities.remove(user)
+    expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
+    await other.identities.insert({ ...user, id: 'AIDAANOTHER' })
+    expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
   })
 
   it('are the same object as long as nothing changed, and opened once', async () => {
     const { accessKey: { accessKeyId } } = await stored()
     const calls: string[] = []
-    const keys = new AccessKeys(on.store, onEveryCall(on.hsm, method => void calls.push(method)))
+    const keys = accessKeys(onEveryCall(on.hsm, method => void calls.push(method)))
     const first = await keys.lookup(accessKeyId)
     expect(await keys.lookup(accessKeyId)).to.equal(first)
     expect(calls.filter(call => call !== 'find')).to.deep.equal(['open'])
@@ -80,7 +99,7 @@ describe('access keys', () => {
   it('look for their root once', async () => {
     const accessKeyIds = [(await stored()).accessKey.accessKeyId, (await stored()).accessKey.accessKeyId]
     const calls: string[] = []
-    const keys = new AccessKeys(on.store, onEveryCall(on.hsm, method => void calls.push(method)))
+    const keys = accessKeys(onEveryCall(on.hsm, method => void calls.push(method)))
     await keys.lookup(accessKeyIds[0] ?? '')
     calls.length = 0
     await keys.lookup(accessKeyIds[1] ?? '')
@@ -89,7 +108,7 @@ describe('access keys', () => {
 
   it('are gone when another process has made them inactive', async () => {
     const { accessKey } = await stored()
-    const keys = new AccessKeys(on.store, on.hsm)
+    const keys = accessKeys()
     expect(await keys.lookup(accessKey.accessKeyId)).to.not.equal(undefined)
     await (await on.second()).credentials.put({ ...accessKey, active: false })
     expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
@@ -109,7 +128,7 @@ describe('access keys', () => {
         return found
       },
     })
-    const keys = new AccessKeys({ ...on.store, credentials }, on.hsm)
+    const keys = accessKeys(on.hsm, { ...on.store, credentials })
     const early = keys.lookup(accessKey.accessKeyId)
     // The first read has its answer before the change is written.
     await keys.lookup('CVAKUNKNOWN')

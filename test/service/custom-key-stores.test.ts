@@ -19,7 +19,7 @@ import {
 import { replacing } from '../support/interruption.js'
 import { refused, rejected } from '../support/refusal.js'
 import { secondToken } from '../support/second-token.js'
-import { call, newKey, operationOf, region } from '../support/services.js'
+import { accountId, call, newKey, operationOf, region } from '../support/services.js'
 import { freshToken } from '../support/softhsm.js'
 
 const plaintext = 'a data key of thirty-two bytes..'
@@ -113,7 +113,7 @@ describe('custom key stores', function suiteOfCustomKeyStores() {
     async function insert(stores: number, of: string): Promise<void> {
       for (let number = 0; number < stores; number++) {
         await open.opened.store.customKeyStores.insert({
-          region: of, id: `cks-${String(number).padStart(17, '0')}`, name: `${number}`, keyStore: `gone-${number}`, createdAt: 0,
+          accountId, region: of, id: `cks-${String(number).padStart(17, '0')}`, name: `${number}`, keyStore: `gone-${number}`, createdAt: 0,
           connected: false, clusterId: clusterIdOf(`gone-${number}`), trustAnchorCertificate: certificate,
         })
       }

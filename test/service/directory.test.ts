@@ -3,12 +3,12 @@ import type { Hsm } from '../../src/ports/hsm.js'
 import { StaleWriteError } from '../../src/ports/keys.js'
 import type { Store } from '../../src/ports/store.js'
 import { Directory } from '../../src/service/directory.js'
-import { keyId, region, sampleKey, sampleVersion } from '../contract/store-samples.js'
+import { accountId, keyId, region, sampleKey, sampleVersion } from '../contract/store-samples.js'
 import { onEveryCall, replacing } from '../support/interruption.js'
 import { rejected } from '../support/refusal.js'
 import { openTestHsm, openTestStore, type TestStore } from '../support/services.js'
 
-const alias = { region, name: 'alias/a', targetKeyId: keyId(1), createdAt: 1, updatedAt: 1 }
+const alias = { accountId, region, name: 'alias/a', targetKeyId: keyId(1), createdAt: 1, updatedAt: 1 }
 
 describe('directory', () => {
   let hsm: Hsm
@@ -45,8 +45,8 @@ describe('directory', () => {
 
   it('reads an alias once', async () => {
     await opened.store.aliases.insert(alias)
-    expect(await directory.alias(region, 'alias/a')).to.deep.equal(alias)
-    await directory.alias(region, 'alias/a')
+    expect(await directory.alias(accountId, region, 'alias/a')).to.deep.equal(alias)
+    await directory.alias(accountId, region, 'alias/a')
     expect(reads).to.deep.equal(['get'])
   })
 
@@ -54,9 +54,9 @@ describe('directory', () => {
     expect(await directory.key(region, keyId(2))).to.equal(undefined)
     await opened.store.keys.insert(sampleKey(2), [sampleVersion(2, 1)])
     expect((await directory.key(region, keyId(2)))?.key.keyId).to.equal(keyId(2))
-    expect(await directory.alias(region, 'alias/a')).to.equal(undefined)
+    expect(await directory.alias(accountId, region, 'alias/a')).to.equal(undefined)
     await opened.store.aliases.insert(alias)
-    expect(await directory.alias(region, 'alias/a')).to.deep.equal(alias)
+    expect(await directory.alias(accountId, region, 'alias/a')).to.deep.equal(alias)
   })
 
   it('keeps the keys of two Regions apart', async () => {
@@ -112,27 +112,27 @@ describe('directory', () => {
   it('sees what another connection wrote', async () => {
     expect(await describe1()).to.equal('a key')
     await opened.store.aliases.insert(alias)
-    await directory.alias(region, 'alias/a')
+    await directory.alias(accountId, region, 'alias/a')
     const other = await opened.second()
     const view = await other.keys.get(region, keyId(1))
     if (!view) throw new Error('the other connection sees no key')
     await other.keys.update({ ...view.key, description: 'from elsewhere' })
-    await other.aliases.remove(region, 'alias/a')
+    await other.aliases.remove(accountId, region, 'alias/a', keyId(1))
     expect(await describe1()).to.equal('from elsewhere')
-    expect(await directory.alias(region, 'alias/a')).to.equal(undefined)
+    expect(await directory.alias(accountId, region, 'alias/a')).to.equal(undefined)
   })
 
   it('forgets aliases one by one or all', async () => {
     await opened.store.aliases.insert(alias)
-    await directory.alias(region, 'alias/a')
-    await opened.store.aliases.remove(region, 'alias/a')
-    directory.forgetAlias(region, 'alias/a')
-    expect(await directory.alias(region, 'alias/a')).to.equal(undefined)
+    await directory.alias(accountId, region, 'alias/a')
+    await opened.store.aliases.remove(accountId, region, 'alias/a', keyId(1))
+    directory.forgetAlias({ accountId, region }, 'alias/a')
+    expect(await directory.alias(accountId, region, 'alias/a')).to.equal(undefined)
     await opened.store.aliases.insert(alias)
-    await directory.alias(region, 'alias/a')
+    await directory.alias(accountId, region, 'alias/a')
     await opened.store.aliases.removeAllOf(region, keyId(1))
     directory.forgetAllAliases()
-    expect(await directory.alias(region, 'alias/a')).to.equal(undefined)
+    expect(await directory.alias(accountId, region, 'alias/a')).to.equal(undefined)
   })
 
   it('decides anew when another change came first, so that neither is lost', async () => {

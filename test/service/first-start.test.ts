@@ -6,6 +6,7 @@ import { backingKey, rootMaterial, type RootName } from '../../src/domain/materi
 import { HsmError, type Hsm } from '../../src/ports/hsm.js'
 import type { Installation, Store } from '../../src/ports/store.js'
 import { AccessKeys } from '../../src/service/credentials.js'
+import { IdentityDirectory } from '../../src/service/identities/directory.js'
 import { InstallationError, installation, type Administrator, type FirstStartOptions } from '../../src/service/first-start.js'
 import { firstRoots, makeMissingRoots, rowAuthenticator } from '../../src/service/roots.js'
 import { MovedClock } from '../support/clock.js'
@@ -58,10 +59,11 @@ describe('first start', () => {
     const administrator = handedOver.at(-1)
     if (!administrator) throw new Error('no administrator was handed over')
     expect(administrator.accountId).to.equal(installed.accountId)
-    const credential = await new AccessKeys(store, hsm).lookup(administrator.accessKeyId)
+    const credential = await new AccessKeys(store, hsm, new IdentityDirectory(store)).lookup(administrator.accessKeyId)
     expect(credential?.caller).to.deep.include({
-      administrator: true, arn: `arn:aws:iam::${installed.accountId}:user/administrator`, accountId: installed.accountId,
+      type: 'User', arn: `arn:aws:iam::${installed.accountId}:user/administrator`, accountId: installed.accountId,
     })
+    expect(credential?.caller.policies.map(({ name }) => name)).to.deep.equal(['arn:aws:iam::aws:policy/AdministratorAccess'])
     expect(Buffer.from(credential?.secret ?? []).toString()).to.equal(administrator.secret)
   }
 

@@ -7,6 +7,7 @@ import { keySpecs } from '../../src/domain/key-spec.js'
 import type { UsableKey } from '../../src/domain/key-state.js'
 import { fitsGrant, grantable } from '../../src/service/grants/fit.js'
 import { replacing } from '../support/interruption.js'
+import { storeUsers } from '../support/callers.js'
 import { refused } from '../support/refusal.js'
 import { serviceSuite } from '../support/service-suite.js'
 import { accountId, call, newKey, nobody, region } from '../support/services.js'
@@ -132,6 +133,7 @@ describe('grants', () => {
     })
 
     it('costs no more however many other grants have its name', async () => {
+      await storeUsers(on.store.identities, ...Array.from({ length: 20 }, (_, other) => `bob${other}`))
       const cost = async () => {
         const before = on.hsm.status().calls.done
         await grant({ Name: 'a' })

@@ -206,7 +206,7 @@ describe('several imported materials of a key', function () {
       const operation = operationOf(importKeyMaterial)
       const rest = { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE', ImportType: 'NEW_KEY_MATERIAL' }
       const input = { KeyId, ImportToken: token, EncryptedKeyMaterial, ...rest }
-      const origin = { requestId: randomUUID(), sourceIp: '127.0.0.1', userAgent: 'test', invocationId }
+      const origin = { requestId: randomUUID(), sourceIp: '127.0.0.1', userAgent: 'test', secureTransport: false, invocationId }
       const front = { authenticate: () => ({ caller: administrator, region }), operation: () => operation, input: () => input }
       return (await performer(on.services)(origin, front)).output
     }

@@ -244,7 +244,7 @@ describe('several key stores', () => {
       const services = on.newServices({ keyStores, owner: 'this' })
       await refused(call(services, createKey, {}), 'KeyUnavailableException')
       const [left] = await on.store.keys.unsettled(10)
-      expect(await on.store.keys.list(region, undefined, 10)).to.deep.equal([])
+      expect(await on.store.keys.list(undefined, region, undefined, 10)).to.deep.equal([])
       expect(await reconcile(services, 'this', true)).to.deep.equal({ undone: 0 })
       dead = false
       expect(await reconcile(services, 'this', true)).to.deep.equal({ undone: 1 })

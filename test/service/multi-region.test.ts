@@ -237,8 +237,9 @@ describe('multi-Region keys', () => {
         await move(keyId, elsewhere, region)
         const before = await stored(keyId)
         await refused(operationOf(contract).run({
-          caller: administrator, scope: { region, accountId }, requestId: '', input: { KeyId: keyId }, keys: [judged], recipient: undefined,
-          used: () => {}, detail: () => {},
+          caller: administrator, scope: { region, accountId }, requestId: '', input: { KeyId: keyId }, keys: [judged], outcomes: [],
+          recipient: undefined,
+          access: undefined as never, used: () => {}, detail: () => {},
         }, on.services), 'UnsupportedOperationException')
         expect(await stored(keyId)).to.deep.equal(before)
       })

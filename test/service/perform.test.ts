@@ -22,7 +22,7 @@ import { refused, rejected } from '../support/refusal.js'
 import { serviceSuite } from '../support/service-suite.js'
 import { accountId, administrator, call, newKey, nobody, operationOf, region, storedKey } from '../support/services.js'
 
-const origin = { requestId: 'request-1', sourceIp: '192.0.2.1', userAgent: 'test' }
+const origin = { requestId: 'request-1', sourceIp: '192.0.2.1', userAgent: 'test', secureTransport: false }
 const unknownKey = '1234abcd-12ab-44cd-96ef-1234567890ab'
 const plaintext = Buffer.from('secret')
 
@@ -125,7 +125,11 @@ describe('perform', () => {
       const ofUnknownKey = encodeCiphertextBlob({ ...decoded, keyId: unknownKey }, decoded)
       await refused(call(on.services, decrypt, { CiphertextBlob: blob }, nobody), 'AccessDeniedException')
       await refused(call(on.services, decrypt, { CiphertextBlob: ofUnknownKey }, nobody), 'AccessDeniedException')
-      await refused(call(on.services, decrypt, { CiphertextBlob: ofUnknownKey }), 'InvalidCiphertextException')
+      // It may be that of another account, of which nobody here is told whether it exists.
+      const { message } = await refused(call(on.services, decrypt, { CiphertextBlob: ofUnknownKey }), 'AccessDeniedException')
+      expect(message).to.equal(`User: ${administrator.arn} is not authorized to perform: kms:Decrypt on the resource associated with this `
+        + 'ciphertext because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based '
+        + 'policy explicitly denies access')
     })
 
     it('leaves what was refused as it was', async () => {
@@ -223,7 +227,7 @@ describe('perform', () => {
 
     it('says which version of the key did the work', async () => {
       const { KeyMaterialId: keyMaterialId } = await call(on.services, generateDataKey, { KeyId: key.key.keyId, KeySpec: 'AES_256' })
-      expect(lastEvent()?.additionalEventData).to.deep.equal({ keyVersions: [{ keyArn: key.key.arn, keyVersion: 1, keyMaterialId }] })
+      expect(lastEvent()?.additionalEventData).to.deep.include({ keyVersions: [{ keyArn: key.key.arn, keyVersion: 1, keyMaterialId }] })
     })
 
     it('holds no text of an internal fault', async () => {

@@ -52,7 +52,9 @@ describe('reconciler', () => {
   async function expectSettled(before: readonly string[]): Promise<void> {
     expect(await on.store.keys.unsettled(10)).to.deep.equal([])
     const known: string[] = []
-    for (const keyId of await on.store.keys.list(region, undefined, 1_000)) known.push(...namesOf(await storedKey(on.store, keyId)))
+    for (const keyId of await on.store.keys.list(undefined, region, undefined, 1_000)) {
+      known.push(...namesOf(await storedKey(on.store, keyId)))
+    }
     expect((await backingKeyLabels()).filter(label => !before.includes(label))).to.deep.equal(known.sort())
   }
 

@@ -5,6 +5,7 @@ import { describeKey, scheduleKeyDeletion } from '../../src/api/keys.js'
 import type { Input } from '../../src/api/shape.js'
 import type { UsableKey } from '../../src/domain/key-state.js'
 import { onEveryCall } from '../support/interruption.js'
+import { allowing, identityPolicy, userCaller } from '../support/callers.js'
 import { refused } from '../support/refusal.js'
 import { serviceSuite } from '../support/service-suite.js'
 import { accountId, call, newKey, nobody } from '../support/services.js'
@@ -13,6 +14,8 @@ const root = `arn:aws:iam::${accountId}:root`
 const anne = `arn:aws:iam::${accountId}:user/anne`
 const bob = `arn:aws:iam::${accountId}:user/bob`
 const unknownId = 'f'.repeat(64)
+
+const allowedAll = [identityPolicy(allowing('*'))]
 
 describe('grants that end', () => {
   const on = serviceSuite()
@@ -46,7 +49,12 @@ describe('grants that end', () => {
       await grant()
       expect(await retirable({ RetiringPrincipal: bob })).to.deep.equal(made.map(({ GrantId }) => GrantId).sort())
       expect(await retirable({ RetiringPrincipal: root })).to.deep.equal([ofAccount.GrantId])
-      expect(await retirable({ RetiringServicePrincipal: 'backup.example.com' })).to.deep.equal([ofService.GrantId])
+      // Whose grants a service may retire is told to the service itself.
+      await refused(retirable({ RetiringServicePrincipal: 'backup.example.com' }), 'AccessDeniedException')
+      const service = userCaller('', allowedAll, { type: 'Service', uniqueId: 'backup.example.com', accountId: '' })
+      expect((await call(on.services, api.listRetirableGrants, { RetiringServicePrincipal: 'backup.example.com' }, service)).Grants
+        ?.map(({ GrantId }) => GrantId)).to.deep.equal([ofService.GrantId])
+      await refused(retirable({ RetiringPrincipal: 'arn:aws:iam::444455556666:user/bob' }), 'AccessDeniedException')
       expect(await retirable({ RetiringPrincipal: anne })).to.deep.equal([])
     })
 
@@ -83,9 +91,10 @@ describe('grants that end', () => {
       const { GrantId, GrantToken } = await grant()
       await call(on.services, api.retireGrant, { GrantToken })
       expect(lastEvent()).to.deep.include({
-        eventName: 'RetireGrant', requestParameters: null, additionalEventData: { grantId: GrantId },
+        eventName: 'RetireGrant', requestParameters: null,
         resources: [{ ARN: key.key.arn, type: 'AWS::KMS::Key', accountId }],
       })
+      expect(lastEvent()?.additionalEventData).to.deep.include({ grantId: GrantId })
       expect(JSON.stringify(on.audit.events)).to.not.contain(GrantToken)
     })
 

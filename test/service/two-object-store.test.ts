@@ -14,6 +14,7 @@ import { deleteExpiredKeys } from '../../src/jobs/due-keys.js'
 import type { Hsm } from '../../src/ports/hsm.js'
 import type { Store } from '../../src/ports/store.js'
 import { AccessKeys } from '../../src/service/credentials.js'
+import { IdentityDirectory } from '../../src/service/identities/directory.js'
 import { InstallationError, installation, type Administrator } from '../../src/service/first-start.js'
 import { reportOrphans } from '../../src/service/reconcile.js'
 import { firstRoots, rowAuthenticator, sealRoot } from '../../src/service/roots.js'
@@ -72,10 +73,13 @@ describe('a key store whose versions are two objects', () => {
     return [name, macName]
   }
 
+  const secretOf = async (accessKeyId: string) =>
+    Buffer.from((await new AccessKeys(store, hsm, new IdentityDirectory(store)).lookup(accessKeyId))?.secret ?? []).toString()
+
   it('keeps root/seal as two objects, and opens with it what it sealed', async () => {
     expect(await labels()).to.include.members(['cvg-root-seal-1', 'cvg-root-seal-1-m'])
     const { accessKeyId = '', secret = '' } = handedOver[0] ?? {}
-    expect(Buffer.from((await new AccessKeys(store, hsm).lookup(accessKeyId))?.secret ?? []).toString()).to.equal(secret)
+    expect(await secretOf(accessKeyId)).to.equal(secret)
   })
 
   it('finds its roots as they were made, whatever new keys would be sealed with', async () => {
@@ -86,7 +90,7 @@ describe('a key store whose versions are two objects', () => {
       await start(hsm)
       expect(handedOver).to.have.length(1)
       const { accessKeyId = '', secret = '' } = handedOver[0] ?? {}
-      expect(Buffer.from((await new AccessKeys(store, hsm).lookup(accessKeyId))?.secret ?? []).toString()).to.equal(secret)
+      expect(await secretOf(accessKeyId)).to.equal(secret)
     } finally {
       await reopen(twofold)
     }

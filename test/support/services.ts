@@ -5,7 +5,6 @@ import { openHsm } from '../../src/adapters/pkcs11/hsm.js'
 import { openSqlite } from '../../src/adapters/sql/sqlite.js'
 import type { Contract, Input, Members, Output } from '../../src/api/shape.js'
 import { createKey } from '../../src/api/keys.js'
-import type { Caller } from '../../src/domain/caller.js'
 import { checkState, type UsableKey } from '../../src/domain/key-state.js'
 import type { KeyView } from '../../src/domain/key.js'
 import type { Attestation } from '../../src/ports/attestation.js'
@@ -14,11 +13,14 @@ import type { Clock } from '../../src/ports/clock.js'
 import { HsmError, type Hsm } from '../../src/ports/hsm.js'
 import type { KeyStores } from '../../src/ports/key-stores.js'
 import type { Store } from '../../src/ports/store.js'
+import { KeyPolicies } from '../../src/service/authorization/key-policies.js'
 import { BackingKeys } from '../../src/service/backing-keys.js'
 import { CapacityWatch } from '../../src/service/capacity.js'
 import { CustomKeyStoreRegistry, type Cluster } from '../../src/service/custom-key-stores/registry.js'
 import { Directory } from '../../src/service/directory.js'
+import { GrantIndex } from '../../src/service/grants/index.js'
 import { GrantTokens } from '../../src/service/grants/tokens.js'
+import { IdentityDirectory } from '../../src/service/identities/directory.js'
 import { ImportTokens } from '../../src/service/imports/tokens.js'
 import { InvocationMemory } from '../../src/service/invocations.js'
 import { KeyPairs } from '../../src/service/key-pairs/key-pairs.js'
@@ -33,6 +35,7 @@ import { firstRoots, makeMissingRoots, rowAuthenticator } from '../../src/servic
 import { recordRotation } from '../../src/service/rotate-keys.js'
 import type { Services } from '../../src/service/services.js'
 import { Turns } from '../../src/service/turns.js'
+import { accountId, administrator, nobody, storeUsers } from './callers.js'
 import { MovedClock } from './clock.js'
 import { RecordedAudit, RecordedLog } from './recorded.js'
 import { removeDirectory, temporaryDirectory } from './server.js'
@@ -41,11 +44,7 @@ import { testToken } from './softhsm.js'
 /** The service below its fronts, on a real token and a real database. */
 
 export const region = 'eu-central-1'
-export const accountId = '111122223333'
-export const administrator: Caller = {
-  arn: `arn:aws:iam::${accountId}:user/administrator`, accountId, accessKeyId: 'CVAKADMINISTRATOR000', administrator: true,
-}
-export const nobody: Caller = { ...administrator, arn: `arn:aws:iam::${accountId}:user/nobody`, administrator: false }
+export { accountId, administrator, nobody }
 
 /** The SoftHSM token of this test process with root objects in it. Whoever opens it closes it. */
 export async function openTestHsm(): Promise<Hsm> {
@@ -72,8 +71,10 @@ export async function openTestStore(hsm: Hsm): Promise<TestStore> {
     opened.push(store)
     return store
   }
+  const store = await open()
+  await storeUsers(store.identities, 'anne', 'bob')
   return {
-    store: await open(),
+    store,
     file,
     second: open,
     async close() {
@@ -142,6 +143,9 @@ export function servicesOver({
     }),
     pages: new Pages(keyStores.roots, firstRoots.mac),
     recipients: new Recipients({ attestation, hsm: keyStores.roots, clock }),
+    identities: new IdentityDirectory(store),
+    keyPolicies: new KeyPolicies(log),
+    grantIndex: new GrantIndex(store),
     grantTokens: new GrantTokens(keyStores.roots, firstRoots.mac),
     importTokens: new ImportTokens(keyStores.roots, firstRoots.mac),
     lastUsage: new LastUsage(store.keyUsages, 0, log),
@@ -158,7 +162,8 @@ type InputOf<C extends Contract> = Partial<Input<C>>
 export async function call<C extends Contract>(
   services: Services, contract: C, input: NoInfer<InputOf<C>>, caller = administrator, at = region,
 ): Promise<Output<C>> {
-  const { output } = await performer(services)({ requestId: randomUUID(), sourceIp: '127.0.0.1', userAgent: 'test' }, {
+  const origin = { requestId: randomUUID(), sourceIp: '127.0.0.1', userAgent: 'test', secureTransport: false }
+  const { output } = await performer(services)(origin, {
     authenticate: () => ({ caller, region: at }),
     operation: () => operationOf(contract),
     input: () => ({ ...defaultsOf(contract.input), ...input }),

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { contracts } from '../../src/api/operations.js'
 import { refusal } from '../support/clients.js'
 import { importedKey, wrapMaterial } from '../support/import-material.js'
-import { suite } from './suite.js'
+import { suite, newUser } from './suite.js'
 import { inCustomKeyStore } from './with-custom-key-store.js'
 
 const message = Buffer.from('all operations')
@@ -154,7 +154,7 @@ describe('every operation of the API, through the SDK', () => {
 
   it('grants', async () => {
     const { kms } = on
-    const principal = 'arn:aws:iam::111122223333:user/grantee'
+    const principal = await newUser(on.server, 'grantee')
     const grant = { KeyId: symmetric, GranteePrincipal: principal, RetiringPrincipal: principal, Operations: ['Decrypt' as const] }
     const [first, second] = [await kms.createGrant({ ...grant, Name: 'one' }), await kms.createGrant(grant)]
     expect((await kms.createGrant({ ...grant, Name: 'one' })).GrantId).to.equal(first.GrantId)

@@ -114,7 +114,8 @@ describe('clients of the distribution', function () {
       const mac = ['--key-id', answer<string>(hmac), '--message', `fileb://${message}`, '--mac-algorithm', 'HMAC_SHA_256'] as const
       const made = answer<{ Mac: string }>(await aws(environment, 'generate-mac', ...mac))
       expect(Buffer.from(made.Mac, 'base64')).to.have.length(32)
-      const granting = ['--key-id', keyId, '--grantee-principal', 'arn:aws:iam::111122223333:user/a', '--operations', 'Decrypt'] as const
+      const grantee = `arn:aws:iam::${server.admin.accountId}:user/administrator`
+      const granting = ['--key-id', keyId, '--grantee-principal', grantee, '--operations', 'Decrypt'] as const
       const { GrantId: grantId } = answer<{ GrantId: string }>(await aws(environment, 'create-grant', ...granting))
       expect(answer(await aws(environment, 'list-grants', '--key-id', keyId, '--query', 'Grants[].GrantId'))).to.deep.equal([grantId])
       const type = 'KeyMetadata.MultiRegionConfiguration.MultiRegionKeyType'

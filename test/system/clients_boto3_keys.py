@@ -95,7 +95,8 @@ blob = kms.encrypt(KeyId=external, Plaintext=message)['CiphertextBlob']
 kms.delete_imported_key_material(KeyId=external)
 equal(error_of(kms.decrypt, CiphertextBlob=blob), 'KMSInvalidStateException')
 
-grant = {'KeyId': symmetric, 'GranteePrincipal': 'arn:aws:iam::111122223333:role/worker', 'Operations': ['Decrypt', 'Encrypt']}
+account = kms.describe_key(KeyId=symmetric)['KeyMetadata']['AWSAccountId']
+grant = {'KeyId': symmetric, 'GranteePrincipal': f'arn:aws:iam::{account}:user/administrator', 'Operations': ['Decrypt', 'Encrypt']}
 first = kms.create_grant(Name='worker', **grant)
 equal(kms.create_grant(Name='worker', **grant)['GrantId'], first['GrantId'])
 pages = kms.get_paginator('list_grants').paginate(KeyId=symmetric)

@@ -44,7 +44,11 @@ describe('the deletion of a key', () => {
     ]) {
       expect(await refusal(call)).to.deep.equal(missing)
     }
-    expect(await refusal(on.kms.decrypt({ CiphertextBlob }))).to.deep.equal({ code: 'InvalidCiphertextException', message: '' })
+    const { code, message } = await refusal(on.kms.decrypt({ CiphertextBlob }))
+    const arnOfCaller = `arn:aws:iam::${on.server.admin.accountId}:user/administrator`
+    expect([code, message]).to.deep.equal(['AccessDeniedException', `User: ${arnOfCaller} is not authorized to perform: kms:Decrypt on the `
+      + 'resource associated with this ciphertext because the resource does not exist in this Region, no resource-based policies allow '
+      + 'access, or a resource-based policy explicitly denies access'])
     expect((await refusal(on.kms.describeKey({ KeyId: 'alias/doomed' }))).message).to.match(/^Alias arn:.*:alias\/doomed is not found\.$/)
     expect((await on.kms.listKeys({})).Keys?.map(key => key.KeyId)).not.to.include(id)
     expect((await on.kms.listAliases({})).Aliases?.map(alias => alias.AliasName)).not.to.include('alias/doomed')

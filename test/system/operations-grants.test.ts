@@ -1,7 +1,7 @@
 import type { CreateGrantCommandInput } from '@aws-sdk/client-kms'
 import { expect } from 'chai'
 import { refusal } from '../support/clients.js'
-import { suite, type NewKey } from './suite.js'
+import { newUser, suite, type NewKey } from './suite.js'
 
 describe('grants, through the SDK', () => {
   const on = suite()
@@ -12,7 +12,7 @@ describe('grants, through the SDK', () => {
   before(async () => {
     key = await on.newKey()
     root = `arn:aws:iam::${on.server.admin.accountId}:root`
-    anne = `arn:aws:iam::${on.server.admin.accountId}:user/anne`
+    anne = await newUser(on.server, 'anne')
   })
 
   const grant = (of: Partial<CreateGrantCommandInput> = {}) =>

@@ -4,6 +4,7 @@ import { newAccessKey } from '../../src/service/credentials.js'
 import { firstRoots } from '../../src/service/roots.js'
 import { kmsClient, refusal } from '../support/clients.js'
 import { MovedClock } from '../support/clock.js'
+import { sampleUser } from '../support/callers.js'
 import { selfSigned } from '../http/self-signed.js'
 import { sampleInput } from '../support/samples.js'
 import { basicFormat, rawRequest, type RawRequest } from './raw-request.js'
@@ -154,11 +155,12 @@ describe('the answer to a request', () => {
 
 describe('a caller who is not the administrator', () => {
   const on = suite()
-  const arn = 'arn:aws:iam::123456789012:user/intruder'
 
   async function credentialsOf(active: boolean) {
     const { services: { hsm, store, clock, accountId } } = on.server
-    const { accessKey, secret } = await newAccessKey(hsm, clock, firstRoots.seal, { arn, accountId, administrator: false })
+    const user = sampleUser('intruder', { accountId, id: `AIDA${active}` })
+    await store.identities.insert(user)
+    const { accessKey, secret } = await newAccessKey(hsm, clock, firstRoots.seal, user)
     await store.credentials.put({ ...accessKey, active })
     return { accessKeyId: accessKey.accessKeyId, secretAccessKey: secret }
   }
@@ -187,6 +189,7 @@ describe('a caller who is not the administrator', () => {
       expect([status, json.__type], operation).to.deep.equal([400, 'AccessDeniedException'])
       const action = operation === 'ReEncrypt' ? 'ReEncryptFrom' : operation
       const onKey = needs(input).length === 0 ? '' : ` on resource: ${key.arn}`
+      const arn = `arn:aws:iam::${on.server.admin.accountId}:user/intruder`
       expect(json.Message).to.equal(`User: ${arn} is not authorized to perform: kms:${action}${onKey} because no identity-based policy `
         + `allows the kms:${action} action`)
     }

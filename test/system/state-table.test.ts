@@ -2,6 +2,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto'
 import type { CreateKeyCommandInput } from '@aws-sdk/client-kms'
 import { expect } from 'chai'
 import { inCustomKeyStore, type WithCustomKeyStore } from './with-custom-key-store.js'
+import { accountId } from '../support/callers.js'
 import { suite, type Suite } from './suite.js'
 
 /*
@@ -47,6 +48,8 @@ interface Row {
   readonly letters: readonly [Letter, Letter, Letter, Letter, Letter]
 }
 
+/** A user that every installation has. */
+const someone = `arn:aws:iam::${accountId}:user/administrator`
 const text = Buffer.from('state').toString('base64')
 const digest = createHash('sha256').update('state').digest('base64')
 const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'der', type: 'spki' }).toString('base64')
@@ -112,7 +115,7 @@ const table: readonly Row[] = [
   },
   {
     operation: 'CreateGrant', letters: ['ok', 'D', 'P', 'I', 'ok'],
-    input: key => ({ KeyId: key.id, GranteePrincipal: 'arn:aws:iam::111122223333:user/someone', Operations: ['DescribeKey'] }),
+    input: key => ({ KeyId: key.id, GranteePrincipal: someone, Operations: ['DescribeKey'] }),
   },
   { operation: 'DescribeKey', letters: read, input: byKey },
   { operation: 'GetKeyPolicy', letters: read, input: byKey },
@@ -157,7 +160,7 @@ const words = { P: 'pending deletion', I: 'pending import', U: 'unavailable', N:
 
 describe('every operation, in every state, on every usage of a key', () => {
   const custom: WithCustomKeyStore = inCustomKeyStore()
-  const on = suite({ settings: custom.settings })
+  const on = suite({ settings: Object.assign(custom.settings, { accountId }) })
   let other: Subject
 
   before(async () => {
@@ -222,7 +225,7 @@ const nothingMade: Makings = { blob: '', signature: 'AAAA', mac: 'AAAA', grants:
 
 /** What the key made, and what was made for it, while it was enabled. */
 async function makings(on: Suite, kind: Kind, id: string): Promise<Makings> {
-  const grant = { KeyId: id, GranteePrincipal: 'arn:aws:iam::111122223333:user/someone', Operations: ['DescribeKey' as const] }
+  const grant = { KeyId: id, GranteePrincipal: someone, Operations: ['DescribeKey' as const] }
   const grants = [await on.kms.createGrant(grant), await on.kms.createGrant(grant)].map(({ GrantId: grantId = '' }) => grantId)
   const made = { ...nothingMade, grants }
   const base64 = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('base64')

@@ -1,5 +1,7 @@
 import type { CreateKeyCommandInput, KMS } from '@aws-sdk/client-kms'
 import type { Clock } from '../../src/ports/clock.js'
+import { arnOfEntity } from '../../src/domain/identity.js'
+import { sampleUser } from '../support/callers.js'
 import { kmsClient } from '../support/clients.js'
 import { startServer, type ServerOptions, type TestServer } from '../support/server.js'
 import { rawRequest, type RawAnswer } from './raw-request.js'
@@ -42,6 +44,14 @@ export function suite(options: ServerOptions & { readonly clock?: Clock } = {}):
 export async function newKey(kms: KMS, input: CreateKeyCommandInput = {}): Promise<NewKey> {
   const { KeyMetadata: key } = await kms.createKey(input)
   return { id: key?.KeyId ?? '', arn: key?.Arn ?? '', materialId: key?.CurrentKeyMaterialId ?? '' }
+}
+
+/** A user whom no policy lets do anything, in the account of the server. Answers the ARN. */
+export async function newUser({ services: { store, accountId, identities } }: TestServer, name: string): Promise<string> {
+  const user = sampleUser(name, { accountId, id: `AIDA${name.toUpperCase()}` })
+  await store.identities.insert(user)
+  identities.forget()
+  return arnOfEntity(user)
 }
 
 /** A key id that no key has. */

@@ -12,9 +12,9 @@ export class SqlAliases implements Aliases {
     this.#rows = rows
   }
 
-  async get(region: string, name: string): Promise<Alias | undefined> {
+  async get(accountId: string, region: string, name: string): Promise<Alias | undefined> {
     const row = await this.#db.selectFrom('aliases').selectAll()
-      .where('region', '=', region).where('name', '=', name).executeTakeFirst()
+      .where('account_id', '=', accountId).where('region', '=', region).where('name', '=', name).executeTakeFirst()
     if (!row) return undefined
     await this.#rows.verify('aliases', row)
     return aliasOf(row)
@@ -23,27 +23,32 @@ export class SqlAliases implements Aliases {
   async insert(alias: Alias): Promise<boolean> {
     const row = await this.#rows.sign('aliases', aliasColumns(alias))
     const { numInsertedOrUpdatedRows } = await this.#db.insertInto('aliases').values(row)
-      .onConflict(conflict => conflict.columns(['region', 'name']).doNothing())
+      .onConflict(conflict => conflict.columns(['account_id', 'region', 'name']).doNothing())
       .executeTakeFirst()
     return numInsertedOrUpdatedRows === 1n
   }
 
-  async update(alias: Alias): Promise<boolean> {
+  async update(alias: Alias, fromKeyId: string): Promise<boolean> {
     const row = await this.#rows.sign('aliases', aliasColumns(alias))
     const { numUpdatedRows } = await this.#db.updateTable('aliases').set(row)
-      .where('region', '=', alias.region).where('name', '=', alias.name).executeTakeFirst()
+      .where('account_id', '=', alias.accountId).where('region', '=', alias.region).where('name', '=', alias.name)
+      .where('target_key_id', '=', fromKeyId)
+      .executeTakeFirst()
     return numUpdatedRows === 1n
   }
 
-  async remove(region: string, name: string): Promise<boolean> {
+  async remove(accountId: string, region: string, name: string, ofKeyId: string): Promise<boolean> {
     const { numDeletedRows } = await this.#db.deleteFrom('aliases')
-      .where('region', '=', region).where('name', '=', name).executeTakeFirst()
+      .where('account_id', '=', accountId).where('region', '=', region).where('name', '=', name).where('target_key_id', '=', ofKeyId)
+      .executeTakeFirst()
     return numDeletedRows === 1n
   }
 
-  async list(region: string, targetKeyId: string | undefined, after: string | undefined, limit: number): Promise<readonly Alias[]> {
+  async list(
+    accountId: string, region: string, targetKeyId: string | undefined, after: string | undefined, limit: number,
+  ): Promise<readonly Alias[]> {
     const rows = await this.#db.selectFrom('aliases').selectAll()
-      .where('region', '=', region).where('name', '>', after ?? '')
+      .where('account_id', '=', accountId).where('region', '=', region).where('name', '>', after ?? '')
       .$if(targetKeyId !== undefined, query => query.where('target_key_id', '=', targetKeyId ?? ''))
       .orderBy('name').limit(limit)
       .execute()
@@ -60,10 +65,23 @@ export class SqlAliases implements Aliases {
   async removeAllOf(region: string, targetKeyId: string): Promise<void> {
     await this.#db.deleteFrom('aliases').where('region', '=', region).where('target_key_id', '=', targetKeyId).execute()
   }
+
+  async adopt(accountId: string): Promise<void> {
+    const orphans = await this.#db.selectFrom('aliases').selectAll().where('account_id', 'is', null).execute()
+    await this.#rows.verifyAll('aliases', orphans)
+    const adopted = await this.#rows.signAll('aliases', orphans.map(row => aliasColumns({ ...aliasOf(row), accountId })))
+    await this.#db.transaction().execute(async transaction => {
+      for (const row of adopted) {
+        await transaction.updateTable('aliases').set(row)
+          .where('account_id', 'is', null).where('region', '=', row.region).where('name', '=', row.name).execute()
+      }
+    })
+  }
 }
 
 function aliasColumns(alias: Alias): Omit<AliasRow, 'mac'> {
   return {
+    account_id: alias.accountId,
     region: alias.region,
     name: alias.name,
     target_key_id: alias.targetKeyId,
@@ -74,6 +92,7 @@ function aliasColumns(alias: Alias): Omit<AliasRow, 'mac'> {
 
 function aliasOf(row: AliasRow): Alias {
   return {
+    accountId: row.account_id ?? '',
     region: row.region,
     name: row.name,
     targetKeyId: row.target_key_id,

@@ -35,7 +35,7 @@ export class SqlCustomKeyStores implements CustomKeyStores {
         .where('id', '!=', row.id)
         .where(eb => eb.or([
           eb('key_store', '=', row.key_store),
-          eb.and([eb('region', '=', row.region), eb('name', '=', row.name)]),
+          eb.and([eb('account_id', '=', row.account_id), eb('region', '=', row.region), eb('name', '=', row.name)]),
         ]))
         .executeTakeFirst()
       if (taken) return false
@@ -48,11 +48,21 @@ export class SqlCustomKeyStores implements CustomKeyStores {
     const { numDeletedRows } = await this.#db.deleteFrom('custom_key_stores').where('id', '=', id).executeTakeFirst()
     return numDeletedRows === 1n
   }
+
+  async adopt(accountId: string): Promise<void> {
+    const orphans = await this.#db.selectFrom('custom_key_stores').selectAll().where('account_id', 'is', null).execute()
+    await this.#rows.verifyAll('custom_key_stores', orphans)
+    const adopted = await this.#rows.signAll('custom_key_stores', orphans.map(row => storeColumns({ ...storeOf(row), accountId })))
+    await this.#db.transaction().execute(async transaction => {
+      for (const row of adopted) await transaction.updateTable('custom_key_stores').set(row).where('id', '=', row.id).execute()
+    })
+  }
 }
 
 function storeColumns(store: CustomKeyStore): Omit<CustomKeyStoreRow, 'mac'> {
   return {
     id: store.id,
+    account_id: store.accountId,
     region: store.region,
     name: JSON.stringify(store.name),
     key_store: store.keyStore,
@@ -66,6 +76,7 @@ function storeColumns(store: CustomKeyStore): Omit<CustomKeyStoreRow, 'mac'> {
 function storeOf(row: CustomKeyStoreRow): CustomKeyStore {
   return {
     id: row.id,
+    accountId: row.account_id ?? '',
     region: row.region,
     name: JSON.parse(row.name) as string,
     keyStore: row.key_store,

@@ -1,12 +1,13 @@
-import type { Kysely } from 'kysely'
-import type { Grant, GrantConstraints, GrantFilter, Grants } from '../../ports/grants.js'
+import type { Kysely, Transaction } from 'kysely'
+import { slotsOfGrant, type Slot } from '../../domain/grant-slots.js'
+import { slotMax, type Grant, type GrantConstraints, type GrantFilter, type Grants } from '../../ports/grants.js'
 import type { AuthenticatedRows } from './rows.js'
 import type { GrantRow, Tables } from './schema.js'
 
 /** What makes two grants the same. */
 const contentColumns = [
   'region', 'key_id', 'name', 'grantee_principal', 'grantee_service_principal', 'retiring_principal', 'retiring_service_principal',
-  'issuing_account', 'operations', 'constraints',
+  'issuing_account', 'operations', 'constraints', 'grantee_id', 'retiring_id',
 ] as const satisfies readonly (keyof GrantRow)[]
 
 export class SqlGrants implements Grants {
@@ -39,19 +40,53 @@ export class SqlGrants implements Grants {
     return grantOf(row)
   }
 
-  async insert(grant: Grant): Promise<void> {
-    await this.#db.insertInto('grants').values(await this.#rows.sign('grants', grantColumns(grant))).execute()
+  async insert(grant: Grant): Promise<boolean> {
+    const row = await this.#rows.sign('grants', grantColumns(grant))
+    return this.#db.transaction().execute(async transaction => {
+      const counts = await slotCounts(transaction, grant)
+      const slots = slotsOfGrant(grant, choices => choices.reduce((best, one) => counts(one) < counts(best) ? one : best))
+      if (slots.some(slot => !slot.exact && counts(slot) >= slotMax)) return false
+      await transaction.insertInto('grants').values(row).execute()
+      const { region, key_id, grant_id } = row
+      const names = new Set(slots.map(({ name }) => name))
+      if (names.size > 0) {
+        await transaction.insertInto('grant_slots').values([...names].map(slot => ({ region, key_id, slot, grant_id }))).execute()
+      }
+      return true
+    })
   }
 
   async remove(region: string, keyId: string, grantId: string): Promise<boolean> {
-    const { numDeletedRows } = await this.#db.deleteFrom('grants')
-      .where('region', '=', region).where('key_id', '=', keyId).where('grant_id', '=', grantId)
-      .executeTakeFirst()
-    return numDeletedRows === 1n
+    return this.#db.transaction().execute(async transaction => {
+      await transaction.deleteFrom('grant_slots')
+        .where('region', '=', region).where('key_id', '=', keyId).where('grant_id', '=', grantId).execute()
+      const { numDeletedRows } = await transaction.deleteFrom('grants')
+        .where('region', '=', region).where('key_id', '=', keyId).where('grant_id', '=', grantId).executeTakeFirst()
+      return numDeletedRows === 1n
+    })
   }
 
   async removeAllOf(region: string, keyId: string): Promise<void> {
-    await this.#db.deleteFrom('grants').where('region', '=', region).where('key_id', '=', keyId).execute()
+    await this.#db.transaction().execute(async transaction => {
+      for (const table of ['grant_slots', 'grants'] as const) {
+        await transaction.deleteFrom(table).where('region', '=', region).where('key_id', '=', keyId).execute()
+      }
+    })
+  }
+
+  async inSlots(region: string, keyId: string, slots: readonly Slot[]): Promise<readonly (readonly Grant[])[]> {
+    const found: (readonly Grant[])[] = []
+    for (const { name, exact } of slots) {
+      const rows = await this.#db.selectFrom('grant_slots as place')
+        .innerJoin('grants', join => join.onRef('grants.region', '=', 'place.region').onRef('grants.key_id', '=', 'place.key_id')
+          .onRef('grants.grant_id', '=', 'place.grant_id'))
+        .selectAll('grants')
+        .where('place.region', '=', region).where('place.key_id', '=', keyId).where('place.slot', '=', name)
+        .orderBy('place.grant_id').limit(exact ? 1 : slotMax)
+        .execute()
+      found.push(rows.map(grantOf))
+    }
+    return found
   }
 
   async count(region: string, keyId: string): Promise<number> {
@@ -105,7 +140,26 @@ function grantColumns(grant: Grant): Omit<GrantRow, 'mac'> {
     issuing_account: grant.issuingAccount,
     operations: JSON.stringify(grant.operations),
     constraints: grant.constraints ? JSON.stringify(grant.constraints) : null,
+    grantee_id: grant.granteeId ?? null,
+    retiring_id: grant.retiringId ?? null,
   }
+}
+
+/** How many grants stand in each of the slots that a new grant may choose from. */
+async function slotCounts(db: Transaction<Tables>, grant: Grant): Promise<(slot: Slot) => number> {
+  const choices = new Set<string>()
+  slotsOfGrant(grant, slots => {
+    for (const { name } of slots) choices.add(name)
+    return slots[0] ?? { name: '', exact: true }
+  }).forEach(({ name, exact }) => { if (!exact) choices.add(name) })
+  const counts = new Map<string, number>()
+  for (const name of choices) {
+    const rows = await db.selectFrom('grant_slots').select('grant_id')
+      .where('region', '=', grant.region).where('key_id', '=', grant.keyId).where('slot', '=', name).limit(slotMax)
+      .execute()
+    counts.set(name, rows.length)
+  }
+  return ({ name }) => counts.get(name) ?? 0
 }
 
 function grantOf(row: GrantRow): Grant {
@@ -122,5 +176,7 @@ function grantOf(row: GrantRow): Grant {
     issuingAccount: row.issuing_account,
     operations: JSON.parse(row.operations) as readonly string[],
     ...(row.constraints !== null && { constraints: JSON.parse(row.constraints) as GrantConstraints }),
+    ...(row.grantee_id !== null && { granteeId: row.grantee_id }),
+    ...(row.retiring_id !== null && { retiringId: row.retiring_id }),
   }
 }

@@ -8,10 +8,11 @@ import type { Tables } from './schema.js'
 const unsettledVersions: readonly KeyVersionState[] = ['creating', 'destroying']
 
 export async function listKeyIds(
-  db: Kysely<Tables>, region: string, after: string | undefined, limit: number,
+  db: Kysely<Tables>, accountId: string | undefined, region: string, after: string | undefined, limit: number,
 ): Promise<readonly string[]> {
   const rows = await db.selectFrom('keys').select('key_id')
-    .where('region', '=', region).where('state', 'in', visibleStates).where('key_id', '>', after ?? '')
+    .where('region', '=', region).$if(accountId !== undefined, query => query.where('account_id', '=', accountId ?? ''))
+    .where('state', 'in', visibleStates).where('key_id', '>', after ?? '')
     .orderBy('key_id').limit(limit)
     .execute()
   return rows.map(row => row.key_id)

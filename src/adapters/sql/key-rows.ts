@@ -31,6 +31,7 @@ export function keyColumns(key: Key): Omit<KeyRow, 'mac'> {
     custom_key_store_id: key.customKeyStoreId ?? null,
     primary_region: key.multiRegion?.primaryRegion ?? null,
     pending_window_days: key.pendingWindowInDays ?? null,
+    policy_bindings: key.policyBindings ? JSON.stringify(key.policyBindings) : null,
   }
 }
 
@@ -58,6 +59,7 @@ export function keyOf(row: KeyRow): Key {
     }),
     onDemandRotations: row.on_demand_rotations,
     policy: row.policy,
+    ...(row.policy_bindings !== null && { policyBindings: JSON.parse(row.policy_bindings) as Readonly<Record<string, string>> }),
     tags: JSON.parse(row.tags) as Tag[],
     revision: row.revision,
   }

@@ -85,8 +85,8 @@ export class SqlKeys implements Keys {
     })
   }
 
-  list(region: string, after: string | undefined, limit: number): Promise<readonly string[]> {
-    return listKeyIds(this.#db, region, after, limit)
+  list(accountId: string | undefined, region: string, after: string | undefined, limit: number): Promise<readonly string[]> {
+    return listKeyIds(this.#db, accountId, region, after, limit)
   }
 
   async countByKeyStore(): Promise<ReadonlyMap<string, number>> {

@@ -8,10 +8,12 @@ const primaryKeys = {
   keys: ['region', 'key_id'],
   key_versions: ['region', 'key_id', 'version'],
   seal_budgets: ['region', 'key_id', 'version'],
-  aliases: ['region', 'name'],
+  aliases: ['account_id', 'region', 'name'],
   grants: ['region', 'key_id', 'grant_id'],
   custom_key_stores: ['id'],
   invocations: ['caller', 'invocation_id'],
+  accounts: ['account_id'],
+  identities: ['account_id', 'kind', 'name_key'],
   access_keys: ['access_key_id'],
   installation: ['id'],
 } as const satisfies Partial<Record<keyof Tables, readonly string[]>>

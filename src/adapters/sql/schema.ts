@@ -8,10 +8,14 @@ export interface Tables {
   readonly seal_budgets: SealBudgetRow
   readonly aliases: AliasRow
   readonly grants: GrantRow
+  readonly grant_slots: GrantSlotRow
   readonly custom_key_stores: CustomKeyStoreRow
   readonly key_usages: KeyUsageRow
   readonly invocations: InvocationRow
+  readonly accounts: AccountRow
+  readonly identities: IdentityRow
   readonly access_keys: AccessKeyRow
+  readonly access_key_usages: AccessKeyUsageRow
   readonly installation: InstallationRow
   readonly checkpoints: CheckpointRow
   readonly leases: LeaseRow
@@ -49,6 +53,8 @@ export interface KeyRow {
   /** Multi-Region keys only. */
   readonly primary_region: string | null
   readonly pending_window_days: number | null
+  /** JSON; NULL for a policy that was set before the unique ids of its principals were kept. */
+  readonly policy_bindings: string | null
   readonly mac: Uint8Array
 }
 
@@ -84,6 +90,8 @@ export interface SealBudgetRow {
 }
 
 export interface AliasRow {
+  /** NULL until the account of a row from before there were several is written to it. */
+  readonly account_id: string | null
   readonly region: string
   readonly name: string
   readonly target_key_id: string
@@ -107,11 +115,24 @@ export interface GrantRow {
   readonly operations: string
   /** JSON. */
   readonly constraints: string | null
+  /** NULL where the principal is no user, role or session. */
+  readonly grantee_id: string | null
+  readonly retiring_id: string | null
   readonly mac: Uint8Array
+}
+
+/** Without a MAC: says where to look for a grant, not what it allows. */
+export interface GrantSlotRow {
+  readonly region: string
+  readonly key_id: string
+  readonly slot: string
+  readonly grant_id: string
 }
 
 export interface CustomKeyStoreRow {
   readonly id: string
+  /** NULL as in aliases. */
+  readonly account_id: string | null
   readonly region: string
   /** A JSON string, as are `cluster_id` and the certificate: clients choose all three. */
   readonly name: string
@@ -145,17 +166,51 @@ export interface InvocationRow {
   readonly mac: Uint8Array
 }
 
+export interface AccountRow {
+  readonly account_id: string
+  readonly name: string
+  readonly created_at: number
+  readonly mac: Uint8Array
+}
+
+/** Users, groups, roles and managed policies. */
+export interface IdentityRow {
+  readonly account_id: string
+  readonly kind: string
+  /** The name in small letters. */
+  readonly name_key: string
+  readonly name: string
+  readonly path: string
+  readonly id: string
+  readonly created_at: number
+  readonly revision: number
+  /** JSON: what only some kinds have. */
+  readonly content: string
+  readonly mac: Uint8Array
+}
+
 export interface AccessKeyRow {
   readonly access_key_id: string
   readonly principal_arn: string
   readonly account_id: string
+  /** Decided who may do everything before there were policies; 0 in every new row. */
   readonly administrator: number
+  /** NULL until the unique id of the user of a row from before there were users is written to it. */
+  readonly principal_id: string | null
   readonly active: number
   readonly created_at: number
   readonly secret_root_version: number
   readonly secret_iv: Uint8Array
   readonly secret_ciphertext: Uint8Array
   readonly mac: Uint8Array
+}
+
+/** Without a MAC: shown, and decides nothing. */
+export interface AccessKeyUsageRow {
+  readonly access_key_id: string
+  readonly used_at: number
+  readonly region: string
+  readonly service: string
 }
 
 /** One row. */

@@ -7,6 +7,7 @@ import { SqlCheckpoints } from './checkpoints.js'
 import { SqlCredentials } from './credentials.js'
 import { SqlCustomKeyStores } from './custom-key-stores.js'
 import { SqlGrants } from './grants.js'
+import { SqlIdentities } from './identities.js'
 import { SqlInstanceRecord } from './instance.js'
 import { SqlInvocations } from './invocations.js'
 import { SqlKeyUsages } from './key-usages.js'
@@ -25,6 +26,7 @@ export function sqlStore(db: Kysely<Tables>, authenticator: RowAuthenticator, ge
     customKeyStores: new SqlCustomKeyStores(db, rows),
     keyUsages: new SqlKeyUsages(db),
     invocations: new SqlInvocations(db, rows),
+    identities: new SqlIdentities(db, rows),
     credentials: new SqlCredentials(db, rows),
     checkpoints: new SqlCheckpoints(db),
     leases: new SqlLeases(db),

@@ -4,6 +4,7 @@ import type { Log } from '../../ports/log.js'
 import type { Operation } from '../../service/operation.js'
 import type { Front, Performer } from '../../service/perform.js'
 import { authenticate, type AuthenticateDeps } from '../authenticate.js'
+import { originOf } from '../origin.js'
 import type { Endpoint, HttpAnswer, HttpRequest, Refusal } from '../message.js'
 import { encodeOutput } from './encode-output.js'
 import { answers, errorBody } from './errors.js'
@@ -43,12 +44,10 @@ const refusals: Readonly<Record<Refusal, { code: ErrorCode, message: string, sta
 }
 
 async function answer(request: HttpRequest, deps: KmsEndpointDeps): Promise<HttpAnswer> {
-  const { requestId, sourceIp, headers } = request
+  const { headers, requestId } = request
   try {
     if (!isJson11(headers.get('content-type'))) throw new KmsError('UnknownOperationException')
-    const invocationId = headers.get('amz-sdk-invocation-id')
-    const origin = { requestId, sourceIp, userAgent: headers.get('user-agent') ?? '', ...invocationId !== undefined && { invocationId } }
-    const { output, operation } = await deps.perform(origin, frontOf(request, deps))
+    const { output, operation } = await deps.perform(originOf(request), frontOf(request, deps))
     return answerOf(200, requestId, encodeOutput(operation.contract.output, output))
   } catch (error) {
     return refusalOf(error, requestId, deps.log)

@@ -1,3 +1,4 @@
+import type { Scope } from '../../domain/key-ref.js'
 import type { Key } from '../../domain/key.js'
 import type { CustomKeyStore } from '../../ports/custom-key-stores.js'
 import type { Store } from '../../ports/store.js'
@@ -6,6 +7,8 @@ import type { Store } from '../../ports/store.js'
 export interface Cluster {
   readonly clusterId: string
   readonly keyStore: string
+  /** Whose token it is; without it, that of the installation. */
+  readonly accountId?: string
   /** PEM. Without it, whoever claims the store may show any certificate. */
   readonly trustAnchor?: string
 }
@@ -30,9 +33,9 @@ export class CustomKeyStoreRegistry {
     return this.#byId.get(id)
   }
 
-  /** Those of a region, ascending by id. */
-  list(region: string): readonly CustomKeyStore[] {
-    return [...this.#byId.values()].filter(one => one.region === region).sort((a, b) => a.id < b.id ? -1 : 1)
+  /** Those of an account in a region, ascending by id. */
+  list({ accountId, region }: Scope): readonly CustomKeyStore[] {
+    return [...this.#byId.values()].filter(one => one.accountId === accountId && one.region === region).sort((a, b) => a.id < b.id ? -1 : 1)
   }
 
   /** Whose token a configured key store is. */

@@ -1,6 +1,7 @@
 import type { StructureOf } from '../../api/shape.js'
 import type { customKeyStoresListEntry } from '../../api/structures.js'
 import { KmsError } from '../../domain/errors.js'
+import type { Scope } from '../../domain/key-ref.js'
 import type { CustomKeyStore } from '../../ports/custom-key-stores.js'
 import type { HsmErrorKind } from '../../ports/hsm.js'
 import type { KeyStoreConnection } from '../../ports/key-stores.js'
@@ -34,9 +35,11 @@ function failureOf({ failure: { kind, returnValue } }: KeyStoreConnection & { re
 }
 
 /** Throws CustomKeyStoreNotFoundException. */
-export function customKeyStore(id: string, region: string, { customKeyStores }: Pick<Services, 'customKeyStores'>): CustomKeyStore {
+export function customKeyStore(
+  id: string, { accountId, region }: Scope, { customKeyStores }: Pick<Services, 'customKeyStores'>,
+): CustomKeyStore {
   const store = customKeyStores.get(id)
-  if (store?.region === region) return store
+  if (store?.region === region && store.accountId === accountId) return store
   throw new KmsError('CustomKeyStoreNotFoundException', `Custom key store ${id} does not exist`)
 }
 
@@ -49,8 +52,8 @@ export function requireState(store: CustomKeyStore, states: readonly State[], se
 }
 
 /** A store that keys can be made in. Throws as the two above do. */
-export function connectedStore(id: string, region: string, services: Pick<Services, 'customKeyStores' | 'keyStores'>): CustomKeyStore {
-  const store = customKeyStore(id, region, services)
+export function connectedStore(id: string, scope: Scope, services: Pick<Services, 'customKeyStores' | 'keyStores'>): CustomKeyStore {
+  const store = customKeyStore(id, scope, services)
   requireState(store, ['CONNECTED'], services)
   return store
 }

@@ -1,6 +1,6 @@
 import { KmsError } from '../../domain/errors.js'
 import { keyIdBytes, keyIdOfBytes } from '../../domain/key-id.js'
-import type { Grant } from '../../ports/grants.js'
+import type { Grant } from '../../domain/grant.js'
 import type { Hsm } from '../../ports/hsm.js'
 import { macBytes, RootMac } from '../root-mac.js'
 

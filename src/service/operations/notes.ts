@@ -44,7 +44,7 @@ const encapsulates = note('CKM_ML_KEM and its functions of PKCS#11 3.2', 'no: it
 /** All 56, by name. */
 export const operationNotes: Readonly<Record<string, OperationNote>> = {
   CreateKey: note('what its key spec needs, [below](#key-specs)', 'part: no ML-DSA, ML-KEM, SM2',
-    'external key stores are refused; a policy is stored but does not decide yet'),
+    'external key stores are refused'),
   DescribeKey: plain,
   ListKeys: plain,
   EnableKey: plain,
@@ -85,12 +85,12 @@ export const operationNotes: Readonly<Record<string, OperationNote>> = {
   UpdateAlias: plain,
   DeleteAlias: plain,
   ListAliases: differs('`alias/aws/<service>` is there from its first use on'),
-  CreateGrant: differs('stored, but does not decide yet'),
+  CreateGrant: differs('no more than 1,000 grants of a grantee that need the same pair of the encryption context, or have CreateGrant'),
   ListGrants: plain,
   ListRetirableGrants: plain,
   RetireGrant: plain,
   RevokeGrant: plain,
-  PutKeyPolicy: differs('checked for grammar and stored, but does not decide yet; no lock-out check'),
+  PutKeyPolicy: plain,
   GetKeyPolicy: plain,
   ListKeyPolicies: plain,
   TagResource: plain,

@@ -125,7 +125,7 @@ describe('SQLite', () => {
         const before = reader.generation()
         await server.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
         expect(reader.generation()).to.not.equal(before)
-        expect(await reader.keys.list(region, undefined, 9)).to.deep.equal([keyId(1)])
+        expect(await reader.keys.list(undefined, region, undefined, 9)).to.deep.equal([keyId(1)])
         expect((await reader.keys.get(region, keyId(1)))?.key).to.deep.equal(sampleKey(1))
         for (const write of [() => reader.probe(), () => reader.keys.update(sampleKey(1)), () => reader.leases.acquire('a', 'b', 0, 1)]) {
           expect((await rejected(write())).message).to.contain('readonly')
@@ -136,14 +136,14 @@ describe('SQLite', () => {
         const server = await openSqlite({ file, authenticator })
         await server.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
         await server.close()
-        expect(await (await open({ readOnly })).keys.list(region, undefined, 9)).to.deep.equal([keyId(1)])
+        expect(await (await open({ readOnly })).keys.list(undefined, region, undefined, 9)).to.deep.equal([keyId(1)])
       })
 
       it('makes no database and no schema', async () => {
         expect((await rejected(open({ readOnly }))).message).to.contain('there is no database at')
         expect(readdirSync(directory)).to.deep.equal([])
         writeFileSync(file, '')
-        expect((await rejected(open({ readOnly }))).message).to.contain('0 of 2 migrations: start the server')
+        expect((await rejected(open({ readOnly }))).message).to.contain('0 of 3 migrations: start the server')
       })
     })
   })
@@ -175,7 +175,7 @@ describe('SQLite', () => {
       }
       const store = await openSqlite({ file, authenticator: softwareRowAuthenticator(Buffer.from(secret, 'hex')) })
       try {
-        expect(await store.keys.list(region, undefined, 100_000)).to.include.members(acknowledged.map(keyId))
+        expect(await store.keys.list(undefined, region, undefined, 100_000)).to.include.members(acknowledged.map(keyId))
         await everyKeyIsWhole(store)
       } finally {
         await store.close()
@@ -184,7 +184,7 @@ describe('SQLite', () => {
 
     async function everyKeyIsWhole(store: Store): Promise<void> {
       const unfinished = (await store.keys.unsettled(100_000)).map(name => name.keyId)
-      for (const id of [...await store.keys.list(region, undefined, 100_000), ...unfinished]) {
+      for (const id of [...await store.keys.list(undefined, region, undefined, 100_000), ...unfinished]) {
         const view = await store.keys.get(region, id)
         expect([...view?.versions.keys() ?? []]).to.deep.equal(unfinished.includes(id) ? [1] : [1, 2])
         for (const version of view?.versions.keys() ?? []) expect(await store.keys.sealsReserved(region, id, version)).to.equal(0)

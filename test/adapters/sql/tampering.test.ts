@@ -7,8 +7,9 @@ import { openSqlite } from '../../../src/adapters/sql/sqlite.js'
 import { IntegrityError } from '../../../src/ports/keys.js'
 import type { Store } from '../../../src/ports/store.js'
 import {
-  keyId, region, rejected, sampleCustomKeyStore, sampleGrant, sampleInvocation, sampleKey, sampleVersion,
+  accountId, keyId, region, rejected, sampleCustomKeyStore, sampleGrant, sampleInvocation, sampleKey, sampleVersion,
 } from '../../contract/store-samples.js'
+import { sampleUser } from '../../support/callers.js'
 import { softwareRowAuthenticator } from '../../support/row-authenticator.js'
 
 type Value = string | number | Buffer | null
@@ -23,7 +24,9 @@ const loaders: Readonly<Record<string, (store: Store, row: Row) => Promise<unkno
   grants: (store, row) => store.grants.get(String(row.region), String(row.key_id), String(row.grant_id)),
   custom_key_stores: store => store.customKeyStores.all(),
   invocations: (store, row) => store.invocations.get(String(row.caller), String(row.invocation_id)),
-  aliases: (store, row) => store.aliases.get(String(row.region), String(row.name)),
+  aliases: (store, row) => store.aliases.get(String(row.account_id), String(row.region), String(row.name)),
+  accounts: (store, row) => store.identities.account(String(row.account_id)),
+  identities: (store, row) => store.identities.get(String(row.account_id), String(row.kind) as 'user', String(row.name_key)),
   access_keys: (store, row) => store.credentials.get(String(row.access_key_id)),
   installation: store => store.instance.get(),
 }
@@ -98,8 +101,8 @@ describe('a database edited behind the service', () => {
 
   it('is noticed in lists of aliases', async () => {
     database.prepare('update aliases set target_key_id = ?').run(keyId(2))
-    await rejected(store.aliases.list(region, undefined, undefined, 9), IntegrityError)
-    await rejected(store.aliases.list(region, keyId(2), undefined, 9), IntegrityError)
+    await rejected(store.aliases.list(accountId, region, undefined, undefined, 9), IntegrityError)
+    await rejected(store.aliases.list(accountId, region, keyId(2), undefined, 9), IntegrityError)
   })
 
   it('is noticed in lists of grants', async () => {
@@ -107,7 +110,7 @@ describe('a database edited behind the service', () => {
     database.prepare('update grants set name = ?, grantee_principal = ?, retiring_principal = ?').run(name, principal, principal)
     await rejected(store.grants.list(region, keyId(1), { granteePrincipal: principal }, undefined, 9), IntegrityError)
     await rejected(store.grants.listRetirable(region, { principal }, undefined, 9), IntegrityError)
-    const forged = { name, granteePrincipal: principal, retiringPrincipal: principal, constraints }
+    const forged = { name, granteePrincipal: principal, retiringPrincipal: principal, constraints, granteeId: 'AIDAA', retiringId: 'AIDAB' }
     await rejected(store.grants.twin(sampleGrant(1, 1, forged)), IntegrityError)
   })
 
@@ -155,18 +158,22 @@ async function fill(store: Store): Promise<void> {
   await store.keys.insert(
     sampleKey(1, {
       state: 'PendingDeletion', deletionDate: 2, pendingWindowInDays: 7, schedule, manager: 'AWS', customKeyStoreId: 'cks-1',
-      multiRegion: { primaryRegion: region },
+      multiRegion: { primaryRegion: region }, policyBindings: { a: 'b' },
     }),
     [sampleVersion(1, 1, { rotation, import: material })],
   )
   await store.keys.reserveSeals(region, keyId(1), 1, 5, 100)
-  await store.aliases.insert({ region, name: 'alias/a', targetKeyId: keyId(1), createdAt: 1, updatedAt: 2 })
-  await store.grants.insert(sampleGrant(1, 1, { name: 'a', retiringPrincipal: 'arn:aws:iam::111122223333:user/b', constraints }))
+  await store.aliases.insert({ accountId, region, name: 'alias/a', targetKeyId: keyId(1), createdAt: 1, updatedAt: 2 })
+  await store.grants.insert(sampleGrant(1, 1, {
+    name: 'a', retiringPrincipal: 'arn:aws:iam::111122223333:user/b', constraints, granteeId: 'AIDAA', retiringId: 'AIDAB',
+  }))
   await store.customKeyStores.insert(sampleCustomKeyStore(1))
   await store.invocations.put(sampleInvocation(1))
+  await store.identities.insertAccount({ accountId, name: 'a', createdAt: 1 })
+  await store.identities.insert(sampleUser('a'))
   await store.credentials.put({
-    accessKeyId: 'AKIAEXAMPLE', principalArn: 'arn:aws:iam::111122223333:user/a', accountId: '111122223333', administrator: false,
-    active: false, createdAt: 5, secret: { rootVersion: 1, iv: Uint8Array.of(1, 2), ciphertext: Uint8Array.of(3) },
+    accessKeyId: 'AKIAEXAMPLE', principalArn: 'arn:aws:iam::111122223333:user/a', accountId: '111122223333',
+    principalId: 'AIDAA', active: false, createdAt: 5, secret: { rootVersion: 1, iv: Uint8Array.of(1, 2), ciphertext: Uint8Array.of(3) },
   })
   await store.instance.put({ accountId: '111122223333', createdAt: 1, roots: { seal: 1, mac: 1, audit: 1 }, head: 1 })
 }

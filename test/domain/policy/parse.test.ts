@@ -1,9 +1,11 @@
 import { expect } from 'chai'
 import { defaultPolicy } from '../../../src/domain/policy/default-policy.js'
-import { checkPolicyDocument, policyBytesMax } from '../../../src/domain/policy/parse.js'
+import { parsePolicy, policyBytesMax } from '../../../src/domain/policy/parse.js'
 import { refused } from '../../support/refusal.js'
 
 const statement = { Effect: 'Allow', Principal: { AWS: 'arn:aws:iam::111122223333:root' }, Action: 'kms:*', Resource: '*' }
+
+const parse = (text: string) => parsePolicy(text, 'key')
 
 function policyOf(...statements: readonly object[]): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: statements })
@@ -32,7 +34,7 @@ describe('key policy document', () => {
     }),
   })) {
     it(`may be ${what}`, () => {
-      checkPolicyDocument(text)
+      parse(text)
     })
   }
 
@@ -68,27 +70,27 @@ describe('key policy document', () => {
     'with a resource that is an object': policyOf({ ...statement, Resource: {} }),
     'with a condition that is a list': policyOf({ ...statement, Condition: [] }),
     'with a condition operator that is a text': policyOf({ ...statement, Condition: { StringEquals: 'a' } }),
-    'with a condition value that is an object': policyOf({ ...statement, Condition: { StringEquals: { a: {} } } }),
-    'with a condition value that is null': policyOf({ ...statement, Condition: { StringEquals: { a: [null] } } }),
+    'with a condition value that is an object': policyOf({ ...statement, Condition: { StringEquals: { 'a:b': {} } } }),
+    'with a condition value that is null': policyOf({ ...statement, Condition: { StringEquals: { 'a:b': [null] } } }),
   })) {
     it(`must not be ${what}`, async () => {
-      const { message } = await refused(() => checkPolicyDocument(text), 'MalformedPolicyDocumentException')
+      const { message } = await refused(() => parse(text), 'MalformedPolicyDocumentException')
       expect(message).to.not.equal('')
     })
   }
 
   it('names invalid principals in the words of AWS KMS', async () => {
     const text = policyOf({ ...statement, Principal: 'a' })
-    const { message } = await refused(() => checkPolicyDocument(text), 'MalformedPolicyDocumentException')
-    expect(message).to.equal('Policy contains a statement with one or more invalid principals.')
+    const { message } = await refused(() => parse(text), 'MalformedPolicyDocumentException')
+    expect(message).to.equal('Policy contains a statement with one or more invalid principals. (statement 1: "a")')
   })
 
   it(`must not be larger than ${policyBytesMax} bytes`, async () => {
     const text = policyOf(statement)
     const padded = (bytes: number) => text + ' '.repeat(bytes - text.length)
-    checkPolicyDocument(padded(policyBytesMax))
-    await refused(() => checkPolicyDocument(padded(policyBytesMax + 1)), 'LimitExceededException')
+    parse(padded(policyBytesMax))
+    await refused(() => parse(padded(policyBytesMax + 1)), 'LimitExceededException')
     // Bytes, not characters.
-    await refused(() => checkPolicyDocument(policyOf({ ...statement, Sid: 'é'.repeat(policyBytesMax / 2) })), 'LimitExceededException')
+    await refused(() => parse(policyOf({ ...statement, Sid: 'é'.repeat(policyBytesMax / 2) })), 'LimitExceededException')
   })
 })

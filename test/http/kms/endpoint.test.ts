@@ -14,7 +14,8 @@ function operation(name: string, output: unknown): Operation {
   const contract = contracts.get(name)
   if (!contract) throw new Error(`no operation ${name}`)
   return {
-    name, contract, readOnly: true, check: () => {}, needs: () => [], run: async () => output, rehearse: undefined, retry: undefined,
+    service: 'kms', name, contract, readOnly: true, crossAccount: false, check: () => {}, needs: () => [], permissions: () => [],
+    run: async () => output, rehearse: undefined, retry: undefined,
   }
 }
 
@@ -24,8 +25,8 @@ const perform: Performer = async (_origin, front) => {
   const of = front.operation()
   const input = front.input(of)
   const call = {
-    caller, scope: { region, accountId: caller.accountId }, input, keys: [], recipient: undefined, requestId: '',
-    used: () => {}, detail: () => {},
+    caller, scope: { region, accountId: caller.accountId }, input, keys: [], outcomes: [], recipient: undefined, requestId: '',
+    access: undefined as never, used: () => {}, detail: () => {},
   }
   return { operation: of, output: await of.run(call, undefined as never) }
 }
@@ -118,7 +119,9 @@ describe('the KMS endpoint', () => {
     let seen: unknown
     const { endpoint } = endpointWith(async origin => { seen = origin; throw new KmsError('DisabledException') })
     await endpoint.answer(withHeaders(signed(), { 'user-agent': 'agent' }))
-    expect(seen).to.deep.equal({ requestId: '00000000-0000-4000-8000-000000000000', sourceIp: '127.0.0.1', userAgent: 'agent' })
+    expect(seen).to.deep.equal({
+      requestId: '00000000-0000-4000-8000-000000000000', sourceIp: '127.0.0.1', userAgent: 'agent', secureTransport: false,
+    })
   })
 
   it('tells the performer of which call this is a try', async () => {

@@ -1,0 +1,163 @@
+import type { Key } from '../key.js'
+import { isReplica } from '../multi-region.js'
+import type { PolicyKind } from './document.js'
+import type { ContextValue, PolicyRequest } from './request.js'
+
+/** The value of a condition key in a request; undefined where the request has not got it. */
+export type KeyReader = (request: PolicyRequest) => ContextValue | undefined
+
+/** What the values of a key are, for people; operators work on texts. `multi`: a key may have several values in one request. */
+export type KeyType = 'String' | 'Bool' | 'Numeric' | 'Date' | 'ARN' | 'IP'
+
+export interface ConditionKey {
+  /** As AWS spells it; `<name>` stands for what follows the prefix. */
+  readonly name: string
+  readonly type: KeyType
+  readonly multi?: true
+  /** Only in policies of identities (KMS developer guide, kms:ResourceAliases). */
+  readonly identityOnly?: true
+  /** `rest` is what stands for `<…>`, in small letters. */
+  readonly read: (request: PolicyRequest, rest: string) => ContextValue | undefined
+}
+
+function key(
+  name: string, type: KeyType, read: ConditionKey['read'], more: Pick<ConditionKey, 'multi' | 'identityOnly'> = {},
+): ConditionKey {
+  return { name, type, read, ...more }
+}
+
+/** Of the members of some operations: service/authorization/request-keys.ts fills them in. */
+function asked(name: string, type: KeyType, more: Pick<ConditionKey, 'multi'> = {}): ConditionKey {
+  const lower = name.toLowerCase()
+  return key(name, type, ({ requestKeys }) => requestKeys.get(lower), more)
+}
+
+/** Of the key of the request, or of the one that is to be made. */
+function ofKey(name: string, type: KeyType, read: (of: Key) => string | undefined): ConditionKey {
+  const lower = name.toLowerCase()
+  return key(name, type, ({ facts, requestKeys }) => facts.resource?.key ? read(facts.resource.key) : requestKeys.get(lower))
+}
+
+function ofSession(name: string, type: KeyType, value: string | undefined): ConditionKey {
+  return key(name, type, ({ facts: { caller } }) => caller.session && value)
+}
+
+/** Condition keys of KMS (KMS developer guide), of IAM (global condition context keys) and of STS that the service knows. */
+export const conditionKeys: readonly ConditionKey[] = [
+  key('kms:CallerAccount', 'String', ({ facts: { caller } }) => caller.accountId === '' ? undefined : caller.accountId),
+  ofKey('kms:KeySpec', 'String', of => of.keySpec),
+  ofKey('kms:CustomerMasterKeySpec', 'String', of => of.keySpec),
+  ofKey('kms:KeyUsage', 'String', of => of.keyUsage),
+  ofKey('kms:CustomerMasterKeyUsage', 'String', of => of.keyUsage),
+  ofKey('kms:KeyOrigin', 'String', of => of.origin),
+  ofKey('kms:MultiRegion', 'Bool', of => String(of.multiRegion !== undefined)),
+  ofKey('kms:MultiRegionKeyType', 'String', of => of.multiRegion && (isReplica(of) ? 'REPLICA' : 'PRIMARY')),
+  key('kms:ResourceAliases', 'String', ({ facts }) => facts.resource?.aliases, { multi: true, identityOnly: true }),
+  key('kms:RequestAlias', 'String', ({ facts }) => facts.requestAlias),
+  key('kms:EncryptionContext:<name>', 'String', ({ facts: { encryptionContext } }, name) => valuesOf(encryptionContext, name)),
+  key('kms:EncryptionContextKeys', 'String', ({ facts: { encryptionContext } }) => Object.keys(encryptionContext ?? {}), { multi: true }),
+  asked('kms:EncryptionAlgorithm', 'String'),
+  asked('kms:SigningAlgorithm', 'String'),
+  asked('kms:MessageType', 'String'),
+  asked('kms:MacAlgorithm', 'String'),
+  asked('kms:KeyAgreementAlgorithm', 'String'),
+  asked('kms:DataKeyPairSpec', 'String'),
+  asked('kms:ReEncryptOnSameKey', 'Bool'),
+  asked('kms:GrantOperations', 'String', { multi: true }),
+  asked('kms:GrantConstraintType', 'String'),
+  asked('kms:GrantConstraintSourceArn', 'ARN'),
+  asked('kms:GranteePrincipal', 'String'),
+  asked('kms:GranteeServicePrincipal', 'String'),
+  asked('kms:RetiringPrincipal', 'String'),
+  asked('kms:RetiringServicePrincipal', 'String'),
+  asked('kms:GrantIsForAWSResource', 'Bool'),
+  asked('kms:BypassPolicyLockoutSafetyCheck', 'Bool'),
+  asked('kms:RotationPeriodInDays', 'Numeric'),
+  asked('kms:ScheduleKeyDeletionPendingWindowInDays', 'Numeric'),
+  asked('kms:TrailingDaysWithoutKeyUsage', 'Numeric'),
+  asked('kms:ExpirationModel', 'String'),
+  asked('kms:ValidTo', 'Date'),
+  asked('kms:WrappingAlgorithm', 'String'),
+  asked('kms:WrappingKeySpec', 'String'),
+  asked('kms:ReplicaRegion', 'String'),
+  asked('kms:PrimaryRegion', 'String'),
+  key('kms:RecipientAttestation:<measurement>', 'String',
+    ({ requestKeys }, measurement) => requestKeys.get(`kms:recipientattestation:${measurement}`)),
+
+  key('aws:PrincipalArn', 'ARN', ({ facts: { caller } }) => caller.principalArn),
+  key('aws:PrincipalAccount', 'String', ({ facts: { caller } }) => caller.accountId === '' ? undefined : caller.accountId),
+  key('aws:PrincipalType', 'String', ({ facts: { caller } }) => caller.type),
+  key('aws:PrincipalIsAWSService', 'Bool', ({ facts: { caller } }) => String(caller.type === 'Service')),
+  key('aws:PrincipalServiceName', 'String', ({ facts: { caller } }) => caller.type === 'Service' ? caller.uniqueId : undefined),
+  key('aws:PrincipalTag/<key>', 'String', ({ facts: { caller } }, tag) => caller.tags.find(one => one.key.toLowerCase() === tag)?.value),
+  key('aws:userid', 'String', ({ facts: { caller } }) => caller.userId),
+  key('aws:username', 'String', ({ facts: { caller } }) => caller.userName),
+  key('aws:SourceIp', 'IP', ({ facts }) => facts.sourceIp),
+  key('aws:SecureTransport', 'Bool', ({ facts }) => String(facts.secureTransport)),
+  key('aws:CurrentTime', 'Date', ({ facts }) => new Date(facts.time).toISOString()),
+  key('aws:EpochTime', 'Date', ({ facts }) => String(Math.floor(facts.time / 1000))),
+  key('aws:RequestedRegion', 'String', ({ facts }) => facts.region),
+  key('aws:ResourceTag/<key>', 'String',
+    ({ facts: { resource } }, tag) => resource?.tags.find(one => one.TagKey.toLowerCase() === tag)?.TagValue),
+  key('aws:ResourceAccount', 'String', ({ facts: { resource } }) => resource?.accountId),
+  key('aws:RequestTag/<key>', 'String', ({ requestKeys }, tag) => requestKeys.get(`aws:requesttag/${tag}`)),
+  asked('aws:TagKeys', 'String', { multi: true }),
+  ofSession('aws:MultiFactorAuthPresent', 'Bool', 'false'),
+  key('aws:TokenIssueTime', 'Date', ({ facts: { caller } }) => caller.session && new Date(caller.session.issuedAt).toISOString()),
+  key('aws:SourceIdentity', 'String', ({ facts: { caller } }) => caller.session?.sourceIdentity),
+  key('aws:FederatedProvider', 'String', ({ facts: { caller } }) => caller.session?.provider),
+  key('aws:UserAgent', 'String', ({ facts }) => facts.userAgent),
+  key('aws:Referer', 'String', ({ facts }) => facts.referer),
+  key('aws:SourceArn', 'ARN', ({ facts }) => facts.sourceArn),
+  key('aws:SourceAccount', 'String', ({ facts }) => facts.sourceAccount),
+  key('aws:ViaAWSService', 'Bool', () => 'false'),
+
+  asked('sts:ExternalId', 'String'),
+  asked('sts:RoleSessionName', 'String'),
+  asked('sts:SourceIdentity', 'String'),
+  asked('sts:TransitiveTagKeys', 'String', { multi: true }),
+  asked('sts:DurationSeconds', 'Numeric'),
+]
+
+const exact = new Map(conditionKeys.filter(({ name }) => !name.includes('<')).map(one => [one.name.toLowerCase(), one]))
+const families = conditionKeys.filter(({ name }) => name.includes('<'))
+  .map(one => ({ one, prefix: one.name.slice(0, one.name.indexOf('<')).toLowerCase() }))
+
+/** The definition behind a name, in any case, and what stands for its `<…>`; undefined for a key that the service does not know. */
+function definitionOf(lower: string): { readonly one: ConditionKey, readonly rest: string } | undefined {
+  const known = exact.get(lower)
+  if (known) return { one: known, rest: '' }
+  const family = families.find(({ prefix }) => lower.startsWith(prefix) && lower.length > prefix.length)
+  return family && { one: family.one, rest: lower.slice(family.prefix.length) }
+}
+
+/**
+ * How the value of a key is read, whatever its case. A key that the service does not know may be one of an identity provider
+ * (`issuer.example/path:sub`), which the request has or has not.
+ */
+export function readerOf(name: string, kind: PolicyKind): KeyReader {
+  const lower = name.toLowerCase()
+  const found = definitionOf(lower)
+  if (!found) return ({ requestKeys }) => requestKeys.get(lower)
+  const { one, rest } = found
+  if (one.identityOnly && kind !== 'identity' && kind !== 'limit') return () => undefined
+  return request => one.read(request, rest)
+}
+
+/** Hex digits that people write in either case (KMS developer guide, kms:RecipientAttestation). */
+export function ignoresCase(name: string): boolean {
+  return name.toLowerCase().startsWith('kms:recipientattestation:')
+}
+
+/** Names of the pairs are compared without regard to case, and several may differ in nothing else. */
+function valuesOf(pairs: Readonly<Record<string, string>> | undefined, lower: string): ContextValue | undefined {
+  if (!pairs) return undefined
+  let value: string | undefined
+  let several: string[] | undefined
+  for (const name in pairs) {
+    if (name.length !== lower.length || name.toLowerCase() !== lower) continue
+    if (value === undefined) value = pairs[name]
+    else several = [...several ?? [value], pairs[name] ?? '']
+  }
+  return several ?? value
+}

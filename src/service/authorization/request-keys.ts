@@ -1,0 +1,109 @@
+import type { Tag } from '../../domain/key.js'
+import type { ContextValue, RequestKeys } from '../../domain/policy/request.js'
+
+/** The members of a call and, of one of its keys, what the need for it says (service/operation.ts). */
+export interface AskedOf { readonly input: Members, readonly algorithm?: string }
+
+type Members = Readonly<Record<string, unknown>>
+
+interface Row {
+  /** As AWS spells it. */
+  readonly key: string
+  readonly operations: readonly string[]
+  /** undefined: not in the request. */
+  readonly read: (input: Members, asked: AskedOf) => unknown
+}
+
+/** The condition key has the value of a member. */
+function member(key: string, name: string, ...operations: readonly string[]): Row {
+  return { key, operations, read: input => input[name] }
+}
+
+const dataKeys = [
+  'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext',
+]
+const withTags = ['CreateKey', 'ReplicateKey', 'TagResource']
+
+/**
+ * Condition keys that only some operations have, and where their values come from (KMS developer guide, Condition keys for AWS KMS). A key
+ * for a member with a default is there when the member was left out; kms:BypassPolicyLockoutSafetyCheck and kms:ExpirationModel are not.
+ */
+const rows: readonly Row[] = [
+  {
+    key: 'kms:EncryptionAlgorithm', operations: ['Encrypt', 'Decrypt', 'ReEncrypt', ...dataKeys],
+    read: (_, { algorithm }) => algorithm ?? 'SYMMETRIC_DEFAULT',
+  },
+  member('kms:SigningAlgorithm', 'SigningAlgorithm', 'Sign', 'Verify'),
+  member('kms:MessageType', 'MessageType', 'Sign', 'Verify'),
+  member('kms:MacAlgorithm', 'MacAlgorithm', 'GenerateMac', 'VerifyMac'),
+  member('kms:KeyAgreementAlgorithm', 'KeyAgreementAlgorithm', 'DeriveSharedSecret'),
+  member('kms:DataKeyPairSpec', 'KeyPairSpec', 'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext'),
+
+  ...['kms:KeySpec', 'kms:CustomerMasterKeySpec'].map(key => ({
+    key, operations: ['CreateKey'], read: (input: Members) => input.KeySpec ?? input.CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT',
+  })),
+  ...['kms:KeyUsage', 'kms:CustomerMasterKeyUsage'].map(key => ({
+    key, operations: ['CreateKey'], read: (input: Members) => input.KeyUsage ?? 'ENCRYPT_DECRYPT',
+  })),
+  member('kms:KeyOrigin', 'Origin', 'CreateKey'),
+  member('kms:MultiRegion', 'MultiRegion', 'CreateKey'),
+  { key: 'kms:MultiRegionKeyType', operations: ['CreateKey'], read: ({ MultiRegion }) => MultiRegion === true ? 'PRIMARY' : undefined },
+  member('kms:BypassPolicyLockoutSafetyCheck', 'BypassPolicyLockoutSafetyCheck', 'CreateKey', 'PutKeyPolicy', 'ReplicateKey'),
+
+  member('kms:GrantOperations', 'Operations', 'CreateGrant'),
+  {
+    key: 'kms:GrantConstraintType', operations: ['CreateGrant'],
+    read: ({ Constraints: constraints = {} }) =>
+      ['EncryptionContextEquals', 'EncryptionContextSubset'].find(type => (constraints as Members)[type] !== undefined),
+  },
+  { key: 'kms:GrantConstraintSourceArn', operations: ['CreateGrant'], read: ({ Constraints: of = {} }) => (of as Members).SourceArn },
+  member('kms:GranteePrincipal', 'GranteePrincipal', 'CreateGrant'),
+  member('kms:GranteeServicePrincipal', 'GranteeServicePrincipal', 'CreateGrant'),
+  member('kms:RetiringPrincipal', 'RetiringPrincipal', 'CreateGrant'),
+  member('kms:RetiringServicePrincipal', 'RetiringServicePrincipal', 'CreateGrant'),
+  // True only where a cloud service calls for its user.
+  { key: 'kms:GrantIsForAWSResource', operations: ['CreateGrant', 'ListGrants', 'RevokeGrant'], read: () => false },
+
+  member('kms:RotationPeriodInDays', 'RotationPeriodInDays', 'EnableKeyRotation'),
+  member('kms:ScheduleKeyDeletionPendingWindowInDays', 'PendingWindowInDays', 'ScheduleKeyDeletion'),
+  member('kms:ExpirationModel', 'ExpirationModel', 'ImportKeyMaterial'),
+  {
+    key: 'kms:ValidTo', operations: ['ImportKeyMaterial'],
+    read: ({ ValidTo: time }) => time instanceof Date ? Math.floor(time.getTime() / 1000) : undefined,
+  },
+  member('kms:WrappingAlgorithm', 'WrappingAlgorithm', 'GetParametersForImport'),
+  member('kms:WrappingKeySpec', 'WrappingKeySpec', 'GetParametersForImport'),
+  member('kms:ReplicaRegion', 'ReplicaRegion', 'ReplicateKey'),
+  member('kms:PrimaryRegion', 'PrimaryRegion', 'UpdatePrimaryRegion'),
+
+  {
+    key: 'aws:TagKeys', operations: [...withTags, 'UntagResource'],
+    read: ({ Tags: tags, TagKeys: keys }) => keys ?? (tags as readonly Tag[] | undefined)?.map(({ TagKey }) => TagKey),
+  },
+]
+
+const byOperation = new Map<string, readonly Row[]>()
+for (const { operations } of rows) for (const name of operations) byOperation.set(name, rows.filter(row => row.operations.includes(name)))
+
+/** Of an operation by its name. `more`: what the members do not tell. */
+export function requestKeysOf(operation: string, asked: AskedOf, more: RequestKeys): RequestKeys {
+  const keys = new Map(more)
+  for (const { key, read } of byOperation.get(operation) ?? []) {
+    const value = textOf(read(asked.input, asked))
+    if (value !== undefined) keys.set(key.toLowerCase(), value)
+  }
+  if (withTags.includes(operation)) addTags(keys, asked.input)
+  return keys
+}
+
+function addTags(keys: Map<string, ContextValue>, { Tags: tags = [] }: Members): void {
+  for (const { TagKey, TagValue } of tags as readonly Tag[]) {
+    keys.set(`aws:requesttag/${TagKey.toLowerCase()}`, TagValue)
+  }
+}
+
+/** Members that are asked for are texts, numbers, booleans or lists of them. */
+function textOf(value: unknown): ContextValue | undefined {
+  if (Array.isArray(value)) return value.map(String)
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
+}

@@ -1,0 +1,191 @@
+import type { Caller } from '../../domain/caller.js'
+import {
+  arnOfEntity, type Account, type EntityKind, type EntityOf, type IdentityEntity, type Role, type User,
+} from '../../domain/identity.js'
+import { compilePolicyText, type CompiledPolicy } from '../../domain/policy/compile.js'
+import type { PolicyDocument, PolicyKind } from '../../domain/policy/document.js'
+import { builtInPolicy } from '../../domain/policy/managed-policies.js'
+import { invalidPrincipal } from '../../domain/policy/parse.js'
+import type { Bindings } from '../../domain/policy/principals.js'
+import { parsePrincipal, rootArn, type PrincipalRef } from '../../domain/principal.js'
+import type { Store } from '../../ports/store.js'
+
+/** Remembered at once, of each kind; beyond it the oldest goes. */
+const cachedMax = 10_000
+const policyArn = /^arn:aws:iam::([0-9]{12}):policy(?:\/[\w+=,.@-]+)*\/([\w+=,.@-]+)$/
+
+/** What a user or role may do, ready to be asked. */
+export interface Principal {
+  readonly entity: User | Role
+  readonly policies: readonly CompiledPolicy[]
+  readonly boundary?: CompiledPolicy
+}
+
+/** Whether there is such a principal; `id` of the user or role behind it. */
+export interface Existence { readonly exists: boolean, readonly id?: string }
+
+/**
+ * Accounts, users, roles and their policies, read once and then remembered. Every write to them ends with `forget`; writes of other
+ * processes show in `Store.generation`. Whoever keeps what was read here keeps `version` with it.
+ */
+export class IdentityDirectory {
+  readonly #store: Store
+  readonly #accounts = new Map<string, Account | undefined>()
+  readonly #entities = new Map<string, IdentityEntity | undefined>()
+  readonly #principals = new Map<string, Principal>()
+  readonly #documents = new Map<string, CompiledPolicy | undefined>()
+  #generation: number
+  #version = 0
+
+  constructor(store: Store) {
+    this.#store = store
+    this.#generation = store.generation()
+  }
+
+  /** Another number whenever anything that was read before may be another by now. */
+  get version(): number {
+    const generation = this.#store.generation()
+    if (generation !== this.#generation) this.forget()
+    this.#generation = generation
+    return this.#version
+  }
+
+  /** To be called after every write to accounts, identities or access keys. */
+  forget(): void {
+    this.#version++
+    for (const cache of [this.#accounts, this.#entities, this.#principals, this.#documents]) cache.clear()
+  }
+
+  async account(accountId: string): Promise<Account | undefined> {
+    return this.#remember(this.#accounts, accountId, () => this.#store.identities.account(accountId))
+  }
+
+  /** By the name as it was given: one in other letters is another. */
+  async entity<K extends EntityKind>(accountId: string, kind: K, name: string): Promise<EntityOf<K> | undefined> {
+    const place = `${accountId}/${kind}/${name}`
+    const found = await this.#remember(this.#entities, place, () => this.#store.identities.get(accountId, kind, name))
+    return found?.name === name ? found as EntityOf<K> : undefined
+  }
+
+  /** The user or role that has exactly this ARN. */
+  async principal(arn: string): Promise<Principal | undefined> {
+    const ref = parsePrincipal(arn)
+    if (ref?.kind !== 'user' && ref?.kind !== 'role') return undefined
+    const entity = await this.entity(ref.accountId, ref.kind, ref.name)
+    return entity && arnOfEntity(entity) === arn ? this.principalOf(entity) : undefined
+  }
+
+  /** Throws IntegrityError if one of its policies was changed behind the service's back. */
+  async principalOf(entity: User | Role): Promise<Principal> {
+    const name = `${entity.id}/${entity.revision}`
+    const known = await this.#remember(this.#principals, name, async () => {
+      const boundary = entity.boundary === undefined ? undefined : await this.#boundary(entity.boundary)
+      return { entity, policies: await this.#policiesOf(entity), ...boundary && { boundary } }
+    })
+    if (!known) throw new Error(`${entity.kind} ${entity.id} has no policies`)
+    return known
+  }
+
+  /** Compiled; undefined if there is no such policy. Whose policies an account may attach is decided where they are attached. */
+  async managedPolicy(arn: string, kind: PolicyKind): Promise<CompiledPolicy | undefined> {
+    return this.#remember(this.#documents, `${kind} ${arn}`, async () => {
+      const text = await this.document(arn)
+      return text === undefined ? undefined : compilePolicyText(text, { name: arn, kind })
+    })
+  }
+
+  async document(arn: string): Promise<string | undefined> {
+    const builtIn = builtInPolicy(arn)
+    if (builtIn) return builtIn.document
+    const [, accountId = '', name] = policyArn.exec(arn) ?? []
+    const policy = name === undefined ? undefined : await this.entity(accountId, 'policy', name)
+    return policy && arnOfEntity(policy) === arn ? policy.document : undefined
+  }
+
+  /** The unique ids of the users and roles that a policy names. Throws MalformedPolicyDocumentException for one that does not exist. */
+  async bind({ statements }: PolicyDocument): Promise<Bindings> {
+    const bindings: Record<string, string> = {}
+    for (const { principals, ...statement } of statements) {
+      for (const { type, name } of principals?.names ?? []) {
+        if (type !== 'AWS' || name === '*') continue
+        const bound = await this.uniqueId(name)
+        if (!bound.exists) throw invalidPrincipal(statement, name)
+        if (bound.id !== undefined) bindings[name] = bound.id
+      }
+    }
+    return bindings
+  }
+
+  /** Whether there is such a principal, and the unique id of the user or role behind it; an account has none. */
+  async uniqueId(arn: string): Promise<Existence> {
+    const ref = parsePrincipal(arn)
+    switch (ref?.kind) {
+      case 'account': return { exists: await this.account(ref.accountId) !== undefined }
+      case 'user': case 'role': return this.#idOf(ref, arn)
+      case 'session': {
+        const role = await this.entity(ref.accountId, 'role', ref.role)
+        return role ? { exists: true, id: role.id } : { exists: false }
+      }
+      // No federated users are ever made here.
+      case 'federated': case undefined: return { exists: false }
+    }
+  }
+
+  async #idOf(ref: PrincipalRef & { readonly kind: 'user' | 'role' }, arn: string): Promise<Existence> {
+    const entity = await this.entity(ref.accountId, ref.kind, ref.name)
+    return entity && arnOfEntity(entity) === arn ? { exists: true, id: entity.id } : { exists: false }
+  }
+
+  /** A boundary that is gone lets nothing through. */
+  async #boundary(arn: string): Promise<CompiledPolicy> {
+    return await this.managedPolicy(arn, 'limit') ?? { name: arn, statements: [], keys: new Set() }
+  }
+
+  async #policiesOf(entity: User | Role): Promise<readonly CompiledPolicy[]> {
+    const groups = entity.kind === 'user'
+      ? await Promise.all(entity.groups.map(name => this.entity(entity.accountId, 'group', name)))
+      : []
+    const policies: CompiledPolicy[] = []
+    for (const owner of [entity, ...groups.filter(group => group !== undefined)]) {
+      const of = owner === entity ? '' : ` of ${arnOfEntity(owner)}`
+      for (const [name, text] of Object.entries(owner.inlinePolicies)) {
+        policies.push(compilePolicyText(text, { name: `inline policy ${name}${of}`, kind: 'identity' }))
+      }
+      for (const arn of owner.attachedPolicies) {
+        const policy = await this.managedPolicy(arn, 'identity')
+        if (policy) policies.push(policy)
+      }
+    }
+    return policies
+  }
+
+  async #remember<T>(cache: Map<string, T>, name: string, read: () => Promise<T>): Promise<T> {
+    const version = this.version
+    if (cache.has(name)) return cache.get(name) as T
+    const value = await read()
+    // What was read before a write must not be remembered after it.
+    if (version !== this.version) return value
+    const [oldest] = cache.keys()
+    if (cache.size >= cachedMax && oldest !== undefined) cache.delete(oldest)
+    cache.set(name, value)
+    return value
+  }
+}
+
+/** A user by its long-term access key, or by a certificate. */
+export function callerOfUser({ entity, policies, boundary }: Principal & { readonly entity: User }, accessKeyId: string): Caller {
+  const arn = arnOfEntity(entity)
+  return {
+    type: 'User', arn, principalArn: arn, accountId: entity.accountId, accessKeyId,
+    uniqueId: entity.id, userId: entity.id, userName: entity.name,
+    tags: entity.tags, policies, ...boundary && { boundary },
+  }
+}
+
+/** The root of an account, by itself: the account's policies are those of its users. */
+export function callerOfAccount(accountId: string): Caller {
+  return {
+    type: 'Account', arn: rootArn(accountId), principalArn: rootArn(accountId), accountId, accessKeyId: '',
+    uniqueId: accountId, userId: accountId, tags: [], policies: [],
+  }
+}
