@@ -10,6 +10,7 @@ import { openSqlite } from './adapters/sql/sqlite.js'
 import { certificatesIn, nitroAttestation } from './adapters/nitro/attestation.js'
 import { systemClock } from './adapters/system-clock.js'
 import { createLog } from './adapters/winston-log.js'
+import { contracts } from './api/operations.js'
 import { openOtherStores } from './compose/custom-key-stores.js'
 import type { OpenedKeyStores } from './compose/key-stores.js'
 import { Opened } from './compose/opened.js'
@@ -17,7 +18,8 @@ import { openKeyStores } from './compose/tokens.js'
 import type { Config } from './config.js'
 import { rootMaterial } from './domain/material.js'
 import { controlServer } from './http/control.js'
-import { kmsEndpoint } from './http/kms/endpoint.js'
+import { frontDoor } from './http/front-door.js'
+import { jsonEndpoint } from './http/json/endpoint.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
 import { deleteExpiredKeys, rotateDueKeys } from './jobs/due-keys.js'
 import { every, type Repeated } from './jobs/every.js'
@@ -223,11 +225,11 @@ async function startJobs(
 function httpServer(config: Config, services: Services): HttpServer {
   const { clock, log, store, hsm, identities } = services
   const { bodyBytesMax, inFlightMax, connectionsMax } = config.limits
+  const deps = {
+    credentials: new AccessKeys(store, hsm, identities), regions: new Set(config.regions), perform: performer(services), clock, log,
+  }
   return createHttpServer({
-    kms: kmsEndpoint({
-      credentials: new AccessKeys(store, hsm, identities), regions: new Set(config.regions), perform: performer(services), operations,
-      clock, log,
-    }),
+    endpoint: frontDoor({ kms: jsonEndpoint({ service: 'kms', targetPrefix: 'TrentService.', contracts, operations }, deps) }),
     ready: () => readiness(services),
     limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: inFlightMax },
     ...config.tls && { tls: { certificate: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) } },

@@ -1,5 +1,5 @@
 /**
- * The wire contract as data: one Shape per member, from which the checks at run time (http/kms/shape-check.ts) and the
+ * The wire contract as data: one Shape per member, from which the checks at run time (http/json/shape-check.ts) and the
  * TypeScript types both follow. Bytes are base64 and times are epoch seconds on the wire; here they are Uint8Array and Date.
  * Lengths count characters (string), decoded bytes (blob) or members (list); a pattern must match the whole value.
  */

@@ -1,5 +1,5 @@
 /**
- * Every way a call can be refused, by the name that AWS KMS gives it. Fronts map a code to their protocol with a
+ * Every way a call can be refused, by the name that AWS gives it. Fronts map a code to their protocol with a
  * `Record<ErrorCode, …>`, so a new code does not compile until it is mapped. Anything thrown that is not a KmsError is an
  * internal fault: logged with its cause, answered without text.
  */
@@ -25,6 +25,12 @@ export type ErrorCode =
   | 'MissingAuthenticationTokenException' | 'NotAuthorizedException' | 'RequestEntityTooLargeException'
   | 'SerializationException' | 'ThrottlingException' | 'UnknownOperationException' | 'UnrecognizedClientException'
   | 'ValidationException'
+  // of STS, in its own front without their `Exception`
+  | 'IDPCommunicationErrorException' | 'IDPRejectedClaimException' | 'InvalidIdentityTokenException' | 'PackedPolicyTooLargeException'
+  // of the administration of identities, as IAM has them
+  | 'DeleteConflictException' | 'EntityAlreadyExistsException' | 'NoSuchEntityException'
+  // ours: the call waits for the approval of others, and has had no effect yet
+  | 'ApprovalRequiredException'
 
 /** A refusal the caller may see. The message must never hold a secret; an empty one is left out of the answer. */
 export class KmsError extends Error {

@@ -1,6 +1,7 @@
 import type { Caller } from '../domain/caller.js'
 import { KmsError, type ErrorCode } from '../domain/errors.js'
 import type { Clock } from '../ports/clock.js'
+import type { ServiceName } from '../service/operation.js'
 import type { Identity } from '../service/perform.js'
 import { isSigned, parseAuthorization, signingKey, terminator, type Authorization, type SignedRequest } from './sigv4.js'
 
@@ -28,7 +29,6 @@ export interface AuthenticateDeps {
 export const clockSkewMaxMs = 5 * 60_000
 /** A credential is used in few regions on two days at a time. */
 const signingKeysPerCredentialMax = 16
-const service = 'kms'
 
 const mismatch = 'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and '
   + 'signing method. Consult the service documentation for details.'
@@ -45,17 +45,17 @@ const nobody: Credential = {
 const signingKeys = new WeakMap<Credential, Map<string, Uint8Array>>()
 
 /**
- * Who signed this request, and for which Region. Throws the KmsError of the first thing that is wrong: no signature, malformed,
- * stale, of another scope, too little signed; then unknown access key, then wrong signature.
+ * Who signed this request to `service`, and for which Region. Throws the KmsError of the first thing that is wrong: no signature,
+ * malformed, stale, of another scope, too little signed; then unknown access key, then wrong signature.
  *
  * A session token with a long-term access key is ignored, signed or not: no session was ever issued here, and some clients
  * send what their environment holds.
  */
-export async function authenticate(request: SignedRequest, deps: AuthenticateDeps): Promise<Identity> {
+export async function authenticate(request: SignedRequest, service: ServiceName, deps: AuthenticateDeps): Promise<Identity> {
   const authorization = authorizationOf(request)
   const { timestamp, time } = timestampOf(request)
   checkTime(timestamp, time, authorization, deps.clock)
-  checkScope(authorization, deps.regions)
+  checkScope(authorization, service, deps.regions)
   checkSignedHeaders(request, authorization)
   const credential = await deps.credentials.lookup(authorization.accessKeyId)
   const signed = isSigned(request, authorization, timestamp, keyFor(credential ?? nobody, authorization))
@@ -126,7 +126,7 @@ function checkTime(timestamp: string, time: number, { date }: Authorization, clo
   }
 }
 
-function checkScope(authorization: Authorization, regions: ReadonlySet<string>): void {
+function checkScope(authorization: Authorization, service: ServiceName, regions: ReadonlySet<string>): void {
   if (authorization.terminator !== terminator) throw invalid(`Credential should be scoped with a valid terminator: '${terminator}'.`)
   if (!regions.has(authorization.region)) throw invalid('Credential should be scoped to a valid region.')
   if (authorization.service !== service) throw invalid(`Credential should be scoped to correct service: '${service}'.`)
@@ -147,10 +147,10 @@ function checkSignedHeaders({ headers }: SignedRequest, { signedHeaders }: Autho
 /** Nothing is decided by either: see above for the token; the other is how a browser says what it is. */
 const mayBeUnsigned: ReadonlySet<string> = new Set(['x-amz-security-token', 'x-amz-user-agent'])
 
-function keyFor(credential: Credential, { date, region }: Authorization): Uint8Array {
+function keyFor(credential: Credential, { date, region, service }: Authorization): Uint8Array {
   let keys = signingKeys.get(credential)
   if (!keys) signingKeys.set(credential, keys = new Map<string, Uint8Array>())
-  const name = `${date}/${region}`
+  const name = `${date}/${region}/${service}`
   let key = keys.get(name)
   if (key) return key
   if (keys.size >= signingKeysPerCredentialMax) keys.clear()

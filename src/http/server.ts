@@ -11,7 +11,7 @@ import { defaultLimits, type HttpLimits } from './limits.js'
 import { headersOf, type Endpoint, type HttpAnswer, type Refusal } from './message.js'
 
 export interface HttpServerOptions {
-  readonly kms: Endpoint
+  readonly endpoint: Endpoint
   readonly ready: Ready
   readonly clock: Clock
   readonly log: Log
@@ -28,7 +28,7 @@ export interface HttpServer {
 /** Bytes in, bytes out: reads bounded requests, hands them to the endpoint, writes its answers. Knows no protocol but HTTP. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const limits = { ...defaultLimits, ...options.limits }
-  const { kms, log } = options
+  const { endpoint, log } = options
   const readBody = bodyReader(limits)
   const date = httpDate(options.clock)
   const checkReady = readyz(options.ready)
@@ -48,10 +48,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   function refuse(response: Response, reason: Refusal, requestId: string): void {
     if (reason === 'overloaded') log.warn('too many requests', { requestId })
     else log.debug('request refused', { requestId, reason })
-    send(response, kms.refuse(reason, requestId))
+    send(response, endpoint.refuse(reason, requestId))
   }
 
-  async function answerKms(request: Request, response: Response): Promise<void> {
+  async function answerCall(request: Request, response: Response): Promise<void> {
     const requestId = randomUUID()
     const body = await readBody(request)
     if (body === 'gone') return
@@ -62,7 +62,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
     inFlight++
     try {
-      send(response, await kms.answer({
+      send(response, await endpoint.answer({
         requestId, sourceIp: sourceIp(request.socket), secure: 'encrypted' in request.socket, method: request.method, target: request.url,
         headers: headersOf(request.rawHeaders), body,
       }))
@@ -72,7 +72,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   }
 
   const app = expressApp()
-  app.post('/', answerKms)
+  app.post('/', answerCall)
   app.get('/livez', (_request, response) => send(response, livez()))
   app.get('/readyz', async (_request, response) => send(response, await checkReady()))
   app.use((_request: Request, response: Response) => refuse(response, 'not-found', randomUUID()))
@@ -81,7 +81,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const requestId = randomUUID()
     log.error('request failed', { requestId, error })
     if (response.headersSent) response.destroy()
-    else send(response, kms.refuse('fault', requestId))
+    else send(response, endpoint.refuse('fault', requestId))
   })
 
   const server = configured(expressServer(app, nodeOptions(limits), options.tls), limits)

@@ -36,7 +36,7 @@ const plainExpress = http.createServer(plain)
 const sharedExpress = expressServer(shared, {}, undefined)
 
 const own = createHttpServer({
-  kms: {
+  endpoint: {
     answer: async () => ({ status: 200, headers: ['Content-Type', headers['Content-Type']], body: answer }),
     refuse: () => ({ status: 500, headers: [], body: '' }),
   },

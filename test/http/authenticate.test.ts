@@ -1,10 +1,12 @@
 import { KMSClient, ListKeysCommand } from '@aws-sdk/client-kms'
 import { expect } from 'chai'
-import { authenticate, clockSkewMaxMs, type Credential } from '../../src/http/authenticate.js'
+import { authenticate as authenticateFor, clockSkewMaxMs, type AuthenticateDeps, type Credential } from '../../src/http/authenticate.js'
 import type { HttpRequest } from '../../src/http/message.js'
 import {
   accessKeyId, caller, credential, credentials, refusalOf, secret, signedRequest, timestampOf, withHeaders, type ToSign,
 } from './fixtures.js'
+
+const authenticate = (request: HttpRequest, of: AuthenticateDeps) => authenticateFor(request, 'kms', of)
 
 const now = Date.UTC(2026, 0, 1, 0, 15)
 const deps = { credentials, regions: new Set(['us-east-1', 'eu-central-1']), clock: { now: () => now } }

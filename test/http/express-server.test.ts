@@ -31,9 +31,11 @@ describe('the server under Express', () => {
 
 describe('the HTTP server with TLS', () => {
   const tls = selfSigned()
-  const kms = { answer: async () => ({ status: 200, headers: [], body: 'ok' }), refuse: () => ({ status: 400, headers: [], body: '' }) }
+  const endpoint = {
+    answer: async () => ({ status: 200, headers: [], body: 'ok' }), refuse: () => ({ status: 400, headers: [], body: '' }),
+  }
   const started = async () => {
-    const server = createHttpServer({ kms, tls, ready: async () => ({ ok: true, checks: {} }), clock: Date, log: recordingLog() })
+    const server = createHttpServer({ endpoint, tls, ready: async () => ({ ok: true, checks: {} }), clock: Date, log: recordingLog() })
     return { server, ...await server.listen(0, '127.0.0.1') }
   }
 

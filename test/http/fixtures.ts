@@ -1,5 +1,8 @@
 import { createHash, createHmac } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
+import { contracts } from '../../src/api/operations.js'
+import type { JsonApi } from '../../src/http/json/endpoint.js'
+import type { Operation } from '../../src/service/operation.js'
 import type { Credential, CredentialLookup } from '../../src/http/authenticate.js'
 import { userCaller } from '../support/callers.js'
 import type { HttpRequest } from '../../src/http/message.js'
@@ -10,6 +13,11 @@ export const accessKeyId = 'AKIDEXAMPLE'
 export const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'
 export const caller = userCaller('admin', [], { accountId: '123456789012', accessKeyId })
 export const credential: Credential = { caller, secret: Buffer.from(secret) }
+/** The KMS API with these operations. */
+export function kmsApi(operations: ReadonlyMap<string, Operation>): JsonApi {
+  return { service: 'kms', targetPrefix: 'TrentService.', contracts, operations }
+}
+
 /** Knows one access key. */
 export const credentials: CredentialLookup = { lookup: async id => id === accessKeyId ? credential : undefined }
 

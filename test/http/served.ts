@@ -21,9 +21,10 @@ export function echo(hold: () => Promise<unknown> = async () => {}): Endpoint & 
 }
 
 /** A listening server, until the test ends; only in `describeServed`. */
-export async function serve(kms: Endpoint = echo(), limits: Partial<HttpLimits> = {}) {
+export async function serve(endpoint: Endpoint = echo(), limits: Partial<HttpLimits> = {}) {
   const log = recordingLog()
-  const server = createHttpServer({ kms, ready: async () => ({ ok: true, checks: { hsm: 'ok' } }), clock: { now: () => now }, log, limits })
+  const ready = async () => ({ ok: true, checks: { hsm: 'ok' } })
+  const server = createHttpServer({ endpoint, ready, clock: { now: () => now }, log, limits })
   servers.push(server)
   const { port } = await server.listen(0, '127.0.0.1')
   return { server, port, log, client: (localAddress?: string) => new RawClient(port, localAddress) }

@@ -2,10 +2,10 @@ import { connect, createServer } from 'node:net'
 import { DescribeKeyCommand, KMSClient, NotFoundException } from '@aws-sdk/client-kms'
 import { expect } from 'chai'
 import { KmsError } from '../../src/domain/errors.js'
-import { kmsEndpoint } from '../../src/http/kms/endpoint.js'
+import { jsonEndpoint } from '../../src/http/json/endpoint.js'
 import type { HttpRequest } from '../../src/http/message.js'
 import { createHttpServer } from '../../src/http/server.js'
-import { accessKeyId, credentials, rawRequest, recordingLog, secret } from './fixtures.js'
+import { accessKeyId, credentials, kmsApi, rawRequest, recordingLog, secret } from './fixtures.js'
 import { describeServed, echo, eventually, gate, serve } from './served.js'
 
 describeServed('the HTTP server', () => {
@@ -128,7 +128,7 @@ describe('listening', () => {
     const other = createServer().listen(0, '127.0.0.1')
     await new Promise(resolve => other.once('listening', resolve))
     const { port } = other.address() as { port: number }
-    const server = createHttpServer({ kms: echo(), ready: async () => ({ ok: true, checks: {} }), clock: Date, log: recordingLog() })
+    const server = createHttpServer({ endpoint: echo(), ready: async () => ({ ok: true, checks: {} }), clock: Date, log: recordingLog() })
     const error: unknown = await server.listen(port, '127.0.0.1').catch((reason: unknown) => reason)
     other.close()
     expect(error).to.have.property('code', 'EADDRINUSE')
@@ -136,13 +136,13 @@ describe('listening', () => {
 })
 
 describeServed('the KMS API over HTTP', () => {
-  const deps = { operations: new Map(), credentials, regions: new Set(['us-east-1']), clock: Date, log: recordingLog() }
+  const deps = { credentials, regions: new Set(['us-east-1']), clock: Date, log: recordingLog() }
   const clientOf = (port: number) => new KMSClient({
     region: 'us-east-1', endpoint: `http://127.0.0.1:${port}`, maxAttempts: 1, credentials: { accessKeyId, secretAccessKey: secret },
   })
 
   it('is understood by the JavaScript SDK', async () => {
-    const { port } = await serve(kmsEndpoint({
+    const { port } = await serve(jsonEndpoint(kmsApi(new Map()), {
       ...deps,
       perform: async (_origin, front) => {
         await front.authenticate()

@@ -61,7 +61,7 @@ const unreadable: readonly (readonly [operation: string, body: string, message: 
   ['EnableKeyRotation', '{"KeyId":"","RotationPeriodInDays":"x"}', 'STRING_VALUE can not be converted to an Integer'],
 ]
 
-/** Some rules over the whole path; test/http/kms/contract.test.ts breaks every one of every operation. */
+/** Some rules over the whole path; test/http/json/contract.test.ts breaks every one of every operation. */
 describe('the shape of requests', () => {
   const on = suite()
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { contracts } from '../../../src/api/operations.js'
 import type { Members } from '../../../src/api/shape.js'
-import { echoedCharactersMax, faultsMax } from '../../../src/http/kms/constraints.js'
-import { parseJson } from '../../../src/http/kms/read-json.js'
-import { checkInput } from '../../../src/http/kms/shape-check.js'
+import { echoedCharactersMax, faultsMax } from '../../../src/http/json/constraints.js'
+import { parseJson } from '../../../src/http/json/read-json.js'
+import { checkInput } from '../../../src/http/json/shape-check.js'
 import { randomFrom, refusalOf } from '../fixtures.js'
 
 const tag = { TagKey: { type: 'string', required: true, max: 2 }, TagValue: { type: 'string' } } as const

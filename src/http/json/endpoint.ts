@@ -1,7 +1,7 @@
-import { contracts } from '../../api/operations.js'
+import type { Contract } from '../../api/shape.js'
 import { KmsError, type ErrorCode } from '../../domain/errors.js'
 import type { Log } from '../../ports/log.js'
-import type { Operation } from '../../service/operation.js'
+import type { Operation, ServiceName } from '../../service/operation.js'
 import type { Front, Performer } from '../../service/perform.js'
 import { authenticate, type AuthenticateDeps } from '../authenticate.js'
 import { originOf } from '../origin.js'
@@ -11,18 +11,27 @@ import { answers, errorBody } from './errors.js'
 import { parseJson } from './read-json.js'
 import { checkInput } from './shape-check.js'
 
-export interface KmsEndpointDeps extends AuthenticateDeps {
-  readonly perform: Performer
-  /** What the service implements; the rest of the API is refused by name. */
+/** An API of the AWS JSON 1.1 protocol: the operation is named in a header. */
+export interface JsonApi {
+  readonly service: ServiceName
+  /** Of X-Amz-Target, with its dot. */
+  readonly targetPrefix: string
+  readonly contracts: ReadonlyMap<string, Contract>
+  /** What is implemented; the rest of the API is refused by name. */
   readonly operations: ReadonlyMap<string, Operation>
+}
+
+export interface JsonEndpointDeps extends AuthenticateDeps {
+  readonly perform: Performer
   readonly log: Log
 }
 
-const contentType = 'application/x-amz-json-1.1'
-const targetPrefix = 'TrentService.'
+interface Deps extends JsonEndpointDeps { readonly api: JsonApi }
 
-/** The AWS KMS API: one path, JSON 1.1, the operation in a header. */
-export function kmsEndpoint(deps: KmsEndpointDeps): Endpoint {
+export const jsonContentType = 'application/x-amz-json-1.1'
+
+export function jsonEndpoint(api: JsonApi, endpointDeps: JsonEndpointDeps): Endpoint {
+  const deps: Deps = { ...endpointDeps, api }
   return {
     answer: request => answer(request, deps),
     refuse: (reason, requestId) => {
@@ -43,7 +52,7 @@ const refusals: Readonly<Record<Refusal, { code: ErrorCode, message: string, sta
   'fault': { code: 'KMSInternalException', message: '' },
 }
 
-async function answer(request: HttpRequest, deps: KmsEndpointDeps): Promise<HttpAnswer> {
+async function answer(request: HttpRequest, deps: Deps): Promise<HttpAnswer> {
   const { headers, requestId } = request
   try {
     if (!isJson11(headers.get('content-type'))) throw new KmsError('UnknownOperationException')
@@ -57,29 +66,30 @@ async function answer(request: HttpRequest, deps: KmsEndpointDeps): Promise<Http
   }
 }
 
-function frontOf(request: HttpRequest, deps: KmsEndpointDeps): Front {
+function frontOf(request: HttpRequest, deps: Deps): Front {
+  const { api } = deps
   return {
-    authenticate: () => authenticate(request, deps),
-    eventName: () => contracts.get(nameOf(request))?.name,
-    operation: () => operationOf(nameOf(request), deps.operations),
+    authenticate: () => authenticate(request, api.service, deps),
+    eventName: () => api.contracts.get(nameOf(request, api))?.name,
+    operation: () => operationOf(nameOf(request, api), api),
     input: operation => checkInput(operation.contract.input, parseJson(request.body)),
   }
 }
 
 /** Anything else is refused: it may have come through a form in a browser, which needs no permission to send one. */
 function isJson11(header: string | undefined): boolean {
-  if (header === contentType) return true
+  if (header === jsonContentType) return true
   const end = header?.indexOf(';') ?? -1
-  return (end < 0 ? header : header?.slice(0, end))?.trim().toLowerCase() === contentType
+  return (end < 0 ? header : header?.slice(0, end))?.trim().toLowerCase() === jsonContentType
 }
 
 /** Empty when the target is not one of this API. */
-function nameOf({ headers }: HttpRequest): string {
+function nameOf({ headers }: HttpRequest, { targetPrefix }: JsonApi): string {
   const target = headers.get('x-amz-target')
   return target?.startsWith(targetPrefix) ? target.slice(targetPrefix.length) : ''
 }
 
-function operationOf(name: string, operations: ReadonlyMap<string, Operation>): Operation {
+function operationOf(name: string, { contracts, operations }: JsonApi): Operation {
   const operation = operations.get(name)
   if (operation) return operation
   if (contracts.has(name)) throw new KmsError('UnsupportedOperationException', `${name} is not supported by this service.`)
@@ -97,5 +107,5 @@ function refusalOf(thrown: unknown, requestId: string, log: Log): HttpAnswer {
 }
 
 function answerOf(status: number, requestId: string, body: string): HttpAnswer {
-  return { status, headers: ['Content-Type', contentType, 'x-amzn-RequestId', requestId], body }
+  return { status, headers: ['Content-Type', jsonContentType, 'x-amzn-RequestId', requestId], body }
 }

@@ -74,6 +74,14 @@ export const answers: Readonly<Record<ErrorCode, Answer>> = {
   UnknownOperationException: client,
   UnrecognizedClientException: client,
   ValidationException: client,
+  IDPCommunicationErrorException: client,
+  IDPRejectedClaimException: client,
+  InvalidIdentityTokenException: client,
+  PackedPolicyTooLargeException: client,
+  DeleteConflictException: client,
+  EntityAlreadyExistsException: client,
+  NoSuchEntityException: client,
+  ApprovalRequiredException: client,
 }
 
 /** The body of an error. An empty message is left out, as the live service does. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Members } from '../../../src/api/shape.js'
-import { encodeOutput } from '../../../src/http/kms/encode-output.js'
+import { encodeOutput } from '../../../src/http/json/encode-output.js'
 
 const members = {
   KeyId: { type: 'string' },

@@ -1,7 +1,7 @@
 import * as sdk from '@aws-sdk/client-kms'
 import { expect } from 'chai'
 import { contracts } from '../../../src/api/operations.js'
-import { answers, errorBody } from '../../../src/http/kms/errors.js'
+import { answers, errorBody } from '../../../src/http/json/errors.js'
 
 /** The exceptions of the API as the SDK models them: name and whose fault. */
 const modelled = Object.entries(sdk).flatMap(([name, value]) => {

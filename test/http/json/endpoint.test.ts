@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 import { contracts } from '../../../src/api/operations.js'
 import { KmsError } from '../../../src/domain/errors.js'
-import { kmsEndpoint } from '../../../src/http/kms/endpoint.js'
+import { jsonEndpoint } from '../../../src/http/json/endpoint.js'
 import type { HttpAnswer, HttpRequest } from '../../../src/http/message.js'
 import type { Operation } from '../../../src/service/operation.js'
 import type { Performer } from '../../../src/service/perform.js'
-import { caller, credentials, randomFrom, recordingLog, signedRequest, withHeaders } from '../fixtures.js'
+import { caller, credentials, kmsApi, randomFrom, recordingLog, signedRequest, withHeaders } from '../fixtures.js'
 
 const now = Date.UTC(2026, 0, 1)
 const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab'
@@ -38,8 +38,8 @@ const operations = new Map([
 
 function endpointWith(performer: Performer = perform) {
   const log = recordingLog()
-  const deps = { operations, credentials, regions: new Set(['us-east-1']), clock: { now: () => now }, log }
-  return { log, endpoint: kmsEndpoint({ ...deps, perform: performer }) }
+  const deps = { credentials, regions: new Set(['us-east-1']), clock: { now: () => now }, log }
+  return { log, endpoint: jsonEndpoint(kmsApi(operations), { ...deps, perform: performer }) }
 }
 
 const signed = (name = 'DescribeKey', body: string | Uint8Array = `{"KeyId":"${keyId}"}`) => signedRequest(now, name, body)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { mapBytesMax, mapPairsMax } from '../../../src/http/kms/constraints.js'
-import { checkInput } from '../../../src/http/kms/shape-check.js'
+import { mapBytesMax, mapPairsMax } from '../../../src/http/json/constraints.js'
+import { checkInput } from '../../../src/http/json/shape-check.js'
 import { refusalOf } from '../fixtures.js'
 
 const members = { EncryptionContext: { type: 'map', key: { type: 'string' }, value: { type: 'string' } } } as const
