@@ -7,7 +7,8 @@ import type { Clock } from '../ports/clock.js'
 import type { AccessKey } from '../ports/credentials.js'
 import type { Hsm } from '../ports/hsm.js'
 import type { Store } from '../ports/store.js'
-import { callerOfUser, type IdentityDirectory, type Principal } from './identities/directory.js'
+import { callerOfUser } from './identities/callers.js'
+import type { IdentityDirectory, Principal } from './identities/directory.js'
 import { sealRoot } from './roots.js'
 
 /** Unsealed secrets kept in memory; beyond it the oldest goes. */

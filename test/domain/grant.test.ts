@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { checkContext, checkGrantId, grantPrincipal, mayRetire } from '../../src/domain/grant.js'
-import { callerOfAccount } from '../../src/service/identities/directory.js'
+import { callerOfAccount } from '../../src/service/identities/callers.js'
 import { userCaller as user } from '../support/callers.js'
 import { refused } from '../support/refusal.js'
 

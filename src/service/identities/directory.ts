@@ -1,4 +1,3 @@
-import type { Caller } from '../../domain/caller.js'
 import {
   arnOfEntity, type Account, type EntityKind, type EntityOf, type IdentityEntity, type Role, type User,
 } from '../../domain/identity.js'
@@ -7,7 +6,7 @@ import type { PolicyDocument, PolicyKind } from '../../domain/policy/document.js
 import { builtInPolicy } from '../../domain/policy/managed-policies.js'
 import { invalidPrincipal } from '../../domain/policy/parse.js'
 import type { Bindings } from '../../domain/policy/principals.js'
-import { parsePrincipal, rootArn, type PrincipalRef } from '../../domain/principal.js'
+import { parsePrincipal, type PrincipalRef } from '../../domain/principal.js'
 import type { Store } from '../../ports/store.js'
 
 /** Remembered at once, of each kind; beyond it the oldest goes. */
@@ -169,23 +168,5 @@ export class IdentityDirectory {
     if (cache.size >= cachedMax && oldest !== undefined) cache.delete(oldest)
     cache.set(name, value)
     return value
-  }
-}
-
-/** A user by its long-term access key, or by a certificate. */
-export function callerOfUser({ entity, policies, boundary }: Principal & { readonly entity: User }, accessKeyId: string): Caller {
-  const arn = arnOfEntity(entity)
-  return {
-    type: 'User', arn, principalArn: arn, accountId: entity.accountId, accessKeyId,
-    uniqueId: entity.id, userId: entity.id, userName: entity.name,
-    tags: entity.tags, policies, ...boundary && { boundary },
-  }
-}
-
-/** The root of an account, by itself: the account's policies are those of its users. */
-export function callerOfAccount(accountId: string): Caller {
-  return {
-    type: 'Account', arn: rootArn(accountId), principalArn: rootArn(accountId), accountId, accessKeyId: '',
-    uniqueId: accountId, userId: accountId, tags: [], policies: [],
   }
 }
