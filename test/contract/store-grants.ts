@@ -1,6 +1,8 @@
 import { expect } from 'chai'
-import type { Grant } from '../../src/ports/grants.js'
+import { slotsOfUse } from '../../src/domain/grant-slots.js'
+import { slotMax, type Grant } from '../../src/ports/grants.js'
 import type { Store } from '../../src/ports/store.js'
+import { userCaller } from '../support/callers.js'
 import { keyId, region, rejected, sampleGrant } from './store-samples.js'
 
 const user = (name: string) => `arn:aws:iam::111122223333:user/${name}`
@@ -57,6 +59,51 @@ export function grantsContract(store: () => Store): void {
     await put(sampleGrant(1, 3, { name: 'a', createdAt: 7 }), sampleGrant(1, 4, { name: 'a' }))
     expect(await store().grants.twin(asked)).to.deep.equal(sampleGrant(1, 3, { name: 'a', createdAt: 7 }))
     for (const other of others) expect(await store().grants.twin({ ...asked, ...other })).to.deep.include(other)
+  })
+
+  describe('in slots', () => {
+    const context = (pairs: Readonly<Record<string, string>>) => ({ constraints: { EncryptionContextSubset: pairs } })
+    const anne = userCaller('grantee')
+    const found = async (key: number, operation: string, pairs: Readonly<Record<string, string>> = {}) => {
+      const slots = slotsOfUse({ caller: anne, operation, context: pairs, sourceArn: undefined })
+      return ids((await store().grants.inSlots(region, keyId(key), slots)).flat())
+    }
+
+    it('are found by what a call brings, and no more when they are gone', async () => {
+      await put(sampleGrant(1, 1), sampleGrant(1, 2, context({ a: '1' })), sampleGrant(1, 3, { operations: ['Sign'] }), sampleGrant(2, 4))
+      expect(await found(1, 'Decrypt')).to.deep.equal([1])
+      expect(await found(1, 'Decrypt', { a: '1', b: '2' })).to.deep.equal([1, 2])
+      expect(await found(1, 'Decrypt', { a: '2' })).to.deep.equal([1])
+      expect(await found(1, 'Sign')).to.deep.equal([3])
+      expect(await found(2, 'Decrypt')).to.deep.equal([4])
+      await store().grants.remove(region, keyId(1), sampleGrant(1, 1).grantId)
+      expect(await found(1, 'Decrypt', { a: '1' })).to.deep.equal([2])
+      await store().grants.removeAllOf(region, keyId(1))
+      expect(await found(1, 'Decrypt', { a: '1' })).to.deep.equal([])
+      expect(await found(2, 'Decrypt')).to.deep.equal([4])
+    })
+
+    it('that are exact give one grant, however many there are', async () => {
+      await put(...[3, 1, 2].map(number => sampleGrant(1, number)))
+      expect(await found(1, 'Decrypt')).to.deep.equal([1])
+    })
+
+    it('of a subset are those of the pair that the fewest others have', async () => {
+      for (let number = 1; number <= 5; number++) await put(sampleGrant(1, number, context({ all: 'same', each: `${number}` })))
+      expect(await found(1, 'Decrypt', { each: '4' })).to.deep.equal([4])
+      // The first had nothing to choose by.
+      expect(await found(1, 'Decrypt', { all: 'same' })).to.have.length.at.most(1)
+    })
+
+    it(`take ${slotMax} grants that must all be looked at, and not one more`, async () => {
+      for (let number = 1; number <= slotMax; number++) {
+        expect(await store().grants.insert(sampleGrant(1, number, context({ a: '1' })))).to.equal(true)
+      }
+      expect(await store().grants.insert(sampleGrant(1, slotMax + 1, context({ a: '1' })))).to.equal(false)
+      expect(await store().grants.count(region, keyId(1))).to.equal(slotMax)
+      expect(await store().grants.insert(sampleGrant(1, slotMax + 1, context({ a: '2' })))).to.equal(true)
+      expect(await found(1, 'Decrypt', { a: '1' })).to.have.length(slotMax)
+    })
   })
 
   it('removes one grant, and says when there is none', async () => {
