@@ -94,13 +94,16 @@ export function providerArn(accountId: string, issuer: string): string {
   return `arn:aws:iam::${accountId}:oidc-provider/${providerName(issuer)}`
 }
 
-/** The claims that policies can ask for, by the names of their condition keys in small letters: `issuer.example/path:sub`. */
+/**
+ * The claims that policies can ask for, by the names of their condition keys in small letters: `issuer.example/path:sub`. Not those with a
+ * colon in their name: of `issuer.example` that could pass for a key of `issuer.example:8443`.
+ */
 export function claimKeys({ issuer, claims }: WebIdentity): ReadonlyMap<string, string | readonly string[]> {
   const keys = new Map<string, string | readonly string[]>()
   const prefix = `${providerName(issuer)}:`.toLowerCase()
   for (const [name, claim] of claims) {
     const texts: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
-    if (!texts.every(isScalar)) continue
+    if (name.includes(':') || !texts.every(isScalar)) continue
     keys.set(prefix + name.toLowerCase(), Array.isArray(claim) ? texts.map(String) : String(claim))
   }
   return keys

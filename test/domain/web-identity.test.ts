@@ -143,6 +143,11 @@ describe('the condition keys of a token', () => {
     for (const name of ['nothing', 'object', 'mixed']) expect(keys.has(`idp.example/realm:${name}`)).to.equal(false)
   })
 
+  it('leave out what could pass for the key of a provider on another port', () => {
+    const keys = claimKeys(of({ ...claims, '8443/realm:sub': 'admin' }))
+    expect([...keys.keys()].filter(key => key.includes('8443'))).to.deep.equal([])
+  })
+
   it('take __proto__ and constructor for names like any other', () => {
     const keys = claimKeys(of(JSON.stringify(claims).replace('{', '{"__proto__":"a","constructor":"b",')))
     expect(keys.get('idp.example/realm:__proto__')).to.equal('a')

@@ -11,7 +11,7 @@ import type { IdentityDirectory } from '../identities/directory.js'
 import type { OpenedSession, SessionClaims, SessionTokens } from './session-tokens.js'
 
 /** Opened tokens kept in memory; beyond it the one that was not used for longest goes. */
-const cachedMax = 10_000
+const rememberedMaxDefault = 10_000
 export const sessionPolicyName = 'session policy'
 
 export interface SessionsOptions {
@@ -19,6 +19,7 @@ export interface SessionsOptions {
   readonly identities: IdentityDirectory
   readonly accessKeys: Pick<Credentials, 'get'>
   readonly clock: Clock
+  readonly rememberedMax?: number
 }
 
 /** `credential` is there unless the session has ended before its time: by a revocation, or with what it came from. */
@@ -76,7 +77,7 @@ export class Sessions {
     // What was read before a write must not be remembered after it.
     if (version !== this.#options.identities.version) return known
     const [oldest] = this.#known.keys()
-    if (this.#known.size >= cachedMax && oldest !== undefined) this.#known.delete(oldest)
+    if (this.#known.size >= (this.#options.rememberedMax ?? rememberedMaxDefault) && oldest !== undefined) this.#known.delete(oldest)
     this.#known.set(name, known)
     return known
   }

@@ -87,6 +87,20 @@ describe('session credentials', () => {
     expect(macs).to.equal(after)
   })
 
+  it('are remembered up to a number: the one that was not used for longest is forgotten', async () => {
+    const { identities, clock, store } = on.services
+    const tokens = new SessionTokens(onEveryCall(on.hsm, method => { if (method === 'mac') macs++ }), 1)
+    const few = new Sessions({ tokens, identities, accessKeys: store.credentials, clock, rememberedMax: 2 })
+    const made = await Promise.all(Array.from({ length: 3 }, () => issued(roleClaims())))
+    const macsOf = async (at: number) => {
+      const before = macs
+      expect(await few.lookup(made[at]?.accessKeyId ?? '', made[at]?.sessionToken)).not.to.equal(undefined)
+      return macs - before
+    }
+    expect([await macsOf(0), await macsOf(1), await macsOf(0), await macsOf(2)]).to.deep.equal([1, 1, 0, 1])
+    expect([await macsOf(0), await macsOf(2), await macsOf(1)]).to.deep.equal([0, 0, 1])
+  })
+
   it('end at their time, also from memory', async () => {
     const { lookup } = await issued(roleClaims())
     on.clock.advance(hourMs - 1)
