@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-files/audit-log.js'
-import { readCredentialsFile, writeCredentialsFile } from './adapters/credentials-file.js'
+import { writeCredentialsFile } from './adapters/credentials-file.js'
 import { headFile } from './adapters/head-file.js'
 import { nobleMlKem } from './adapters/noble-ml-kem.js'
 import { lockDirectory } from './adapters/sql/directory-lock.js'
@@ -11,9 +11,11 @@ import { certificatesIn, nitroAttestation } from './adapters/nitro/attestation.j
 import { systemClock } from './adapters/system-clock.js'
 import { createLog } from './adapters/winston-log.js'
 import { contracts } from './api/operations.js'
+import { credentialsOf, updateEndpoint, urlOf } from './compose/credentials-file.js'
 import { openOtherStores } from './compose/custom-key-stores.js'
 import type { OpenedKeyStores } from './compose/key-stores.js'
 import { Opened } from './compose/opened.js'
+import { signingCredentials, stsDoor, stsServices } from './compose/sts.js'
 import { openKeyStores } from './compose/tokens.js'
 import type { Config } from './config.js'
 import { rootMaterial } from './domain/material.js'
@@ -32,10 +34,9 @@ import type { Installation, Store } from './ports/store.js'
 import { KeyPolicies } from './service/authorization/key-policies.js'
 import { BackingKeys } from './service/backing-keys.js'
 import { CapacityWatch } from './service/capacity.js'
-import { AccessKeys } from './service/credentials.js'
 import type { CustomKeyStoreRegistry } from './service/custom-key-stores/registry.js'
 import { Directory } from './service/directory.js'
-import { installation, InstallationError, type Administrator } from './service/first-start.js'
+import { installation, InstallationError } from './service/first-start.js'
 import { GrantIndex } from './service/grants/index.js'
 import { GrantTokens } from './service/grants/tokens.js'
 import { IdentityDirectory } from './service/identities/directory.js'
@@ -166,6 +167,7 @@ async function servicesOf(
     recipients: new Recipients({ attestation: attestationOf(config), hsm: keyStores.roots, clock }),
     grantTokens: new GrantTokens(keyStores.roots, installed.roots.mac),
     importTokens: new ImportTokens(keyStores.roots, installed.roots.mac),
+    sts: stsServices({ config, hsm: keyStores.roots, macVersion: installed.roots.mac, clock, log }),
     lastUsage: new LastUsage(store.keyUsages, installed.createdAt, log),
     invocations: new InvocationMemory(store.invocations, clock, log),
     turns: new Turns(),
@@ -223,13 +225,15 @@ async function startJobs(
 }
 
 function httpServer(config: Config, services: Services): HttpServer {
-  const { clock, log, store, hsm, identities } = services
+  const { clock, log } = services
   const { bodyBytesMax, inFlightMax, connectionsMax } = config.limits
   const deps = {
-    credentials: new AccessKeys(store, hsm, identities), regions: new Set(config.regions), perform: performer(services), clock, log,
+    credentials: signingCredentials(services), regions: new Set(config.regions), perform: performer(services), clock, log,
   }
   return createHttpServer({
-    endpoint: frontDoor({ kms: jsonEndpoint({ service: 'kms', targetPrefix: 'TrentService.', contracts, operations }, deps) }),
+    endpoint: frontDoor({
+      kms: jsonEndpoint({ service: 'kms', targetPrefix: 'TrentService.', contracts, operations }, deps), sts: stsDoor(deps),
+    }),
     ready: () => readiness(services),
     limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: inFlightMax },
     ...config.tls && { tls: { certificate: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) } },
@@ -272,26 +276,4 @@ export function logOf({ log: { level, format } }: Config): Log {
 
 export function databaseFile({ dataDir }: Config): string {
   return join(dataDir, 'claviger.db')
-}
-
-function credentialsOf({ accessKeyId, secret, accountId }: Administrator, config: Config): Readonly<Record<string, string>> {
-  return {
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secret,
-    AWS_REGION: config.regions[0] ?? '',
-    AWS_ENDPOINT_URL_KMS: urlOf(config, config.listen.port),
-    CLAVIGER_ACCOUNT_ID: accountId,
-  }
-}
-
-/** Port and home region may be others at every start. A file that the operator has taken away is not made again. */
-function updateEndpoint(file: string, url: string, region: string): void {
-  const credentials = readCredentialsFile(file)
-  if (!credentials || (credentials.AWS_ENDPOINT_URL_KMS === url && credentials.AWS_REGION === region)) return
-  writeCredentialsFile(file, { ...credentials, AWS_ENDPOINT_URL_KMS: url, AWS_REGION: region })
-}
-
-function urlOf({ listen: { host }, tls }: Config, port: number): string {
-  const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host
-  return `${tls ? 'https' : 'http'}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }

@@ -1,8 +1,10 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { parse } from 'yaml'
+import type { IssuerWithKeys } from './adapters/web-identity/identity-providers.js'
+import { readIssuers } from './config/issuers.js'
+import { isLoopback } from './config/loopback.js'
 import { ConfigError, Reader } from './config/reader.js'
 import { readStores, type StoresConfig } from './config/stores.js'
 import { defaultLimits } from './http/limits.js'
@@ -19,6 +21,8 @@ export interface Config extends StoresConfig {
   /** The first is the home region. */
   readonly regions: readonly string[]
   readonly limits: { readonly bodyBytesMax: number, readonly inFlightMax: number, readonly connectionsMax: number }
+  /** Whose tokens AssumeRoleWithWebIdentity takes. */
+  readonly sts: { readonly issuers: readonly IssuerWithKeys[] }
   readonly kms: { readonly onDemandRotationsMax: number, readonly sealsPerVersionMax: number }
   /** A server whose event loop does not turn for so long is killed and started anew. */
   readonly supervisor: { readonly hangSeconds: number }
@@ -79,6 +83,7 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
       inFlightMax: reader.integer('limits.inFlight', 1, 100_000) ?? defaultLimits.requestsInFlightMax,
       connectionsMax: reader.integer('limits.connections', 1, 1_000_000) ?? defaultLimits.connectionsMax,
     },
+    sts: { issuers: readIssuers(reader, reading) },
     kms: {
       onDemandRotationsMax: reader.integer('kms.onDemandRotationsMax', 0, 10_000) ?? onDemandRotationsDefault,
       sealsPerVersionMax: reader.integer('kms.sealsPerVersionMax', 1, sealsPerVersionLimit) ?? sealsPerVersionLimit,
@@ -164,10 +169,6 @@ function listen(text: string, tls: boolean, reader: Reader): Config['listen'] {
 
 function listOf(text: string | undefined): readonly string[] | undefined {
   return text ? text.split(',').map(name => name.trim()) : undefined
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 function accountId(text: string | undefined, reader: Reader): string | undefined {

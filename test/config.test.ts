@@ -1,6 +1,7 @@
 import { join, relative, resolve } from 'node:path'
 import { expect } from 'chai'
 import { ConfigError, readConfig, type Config } from '../src/config.js'
+import { signatureAlgorithms } from '../src/domain/web-identity.js'
 import { configSuite } from './support/config-suite.js'
 
 describe('configuration', () => {
@@ -20,6 +21,7 @@ describe('configuration', () => {
     defaultKeyStore: 'default',
     regionKeyStores: {},
     limits: { bodyBytesMax: 524_288, inFlightMax: 1_024, connectionsMax: 10_000 },
+    sts: { issuers: [] },
     kms: { onDemandRotationsMax: 25, sealsPerVersionMax: 4_294_967_296 },
     supervisor: { hangSeconds: 10 },
     jobs: { intervalMs: 60_000 },
@@ -56,6 +58,7 @@ describe('configuration', () => {
       attestation: { roots: ['/nitro.pem', 'nitro-2.pem'] },
       defaultKeyStore: 'cloud',
       regionKeyStores: { 'onprem-1': 'usb-2' },
+      sts: { issuers: { idp: { issuer: 'https://idp.example', jwksUrl: 'https://idp.example/keys', audiences: ['claviger'] } } },
       supervisor: { hangSeconds: 60 },
       limits: { bodyBytes: 16_384, inFlight: 1, connections: 2 },
       kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000 },
@@ -83,6 +86,11 @@ describe('configuration', () => {
       attestation: { roots: ['/nitro.pem', join(on.directory, 'nitro-2.pem')] },
       defaultKeyStore: 'cloud',
       regionKeyStores: { 'onprem-1': 'usb-2' },
+      sts: {
+        issuers: [{
+          issuer: 'https://idp.example', audiences: ['claviger'], algorithms: signatureAlgorithms, keys: { url: 'https://idp.example/keys' },
+        }],
+      },
       supervisor: { hangSeconds: 60 },
       limits: { bodyBytesMax: 16_384, inFlightMax: 1, connectionsMax: 2 },
       kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000 },

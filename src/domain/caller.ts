@@ -1,4 +1,5 @@
 import type { CompiledPolicy } from './policy/compile.js'
+import type { WebIdentity } from './web-identity.js'
 
 /** Who makes a call, as established by a signature, a token or a certificate, and what its policies say. */
 export interface Caller {
@@ -24,6 +25,8 @@ export interface Caller {
   readonly boundary?: CompiledPolicy
   /** Temporary credentials only. */
   readonly session?: CallerSession
+  /** Of a WebIdentity what its provider says of it. */
+  readonly webIdentity?: WebIdentity
 }
 
 /** `Account` is the root of an account; `WebIdentity` somebody whom an identity provider vouches for, and who has no role yet. */

@@ -27,6 +27,8 @@ export type ErrorCode =
   | 'ValidationException'
   // of STS, in its own front without their `Exception`
   | 'IDPCommunicationErrorException' | 'IDPRejectedClaimException' | 'InvalidIdentityTokenException' | 'PackedPolicyTooLargeException'
+  // of STS for the token of an identity provider; AWS calls it as it calls the one of a session
+  | 'ExpiredIdentityTokenException'
   // of the administration of identities, as IAM has them
   | 'DeleteConflictException' | 'EntityAlreadyExistsException' | 'NoSuchEntityException'
   // ours: the call waits for the approval of others, and has had no effect yet

@@ -3,6 +3,7 @@ import { KmsError, type ErrorCode } from '../domain/errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { ServiceName } from '../service/operation.js'
 import type { Identity } from '../service/perform.js'
+import { isSessionKeyId } from '../service/sts/session-tokens.js'
 import { isSigned, parseAuthorization, signingKey, terminator, type Authorization, type SignedRequest } from './sigv4.js'
 
 export interface Credential {
@@ -12,10 +13,11 @@ export interface Credential {
 
 export interface CredentialLookup {
   /**
-   * undefined for an access key that does not exist or is not active. Answers the same object as long as the credential
-   * stays as it is, and another one (or none) from the moment it changes: derived signing keys live and die with the object.
+   * undefined for an access key that does not exist or is not active, or is of a session and the token is not its own. Answers the same
+   * object as long as the credential stays as it is, and another one (or none) from the moment it changes: derived signing keys live and
+   * die with the object. Throws ExpiredTokenException for a session that has ended.
    */
-  lookup(accessKeyId: string): Promise<Credential | undefined>
+  lookup(accessKeyId: string, sessionToken: string | undefined): Promise<Credential | undefined>
 }
 
 export interface AuthenticateDeps {
@@ -48,8 +50,7 @@ const signingKeys = new WeakMap<Credential, Map<string, Uint8Array>>()
  * Who signed this request to `service`, and for which Region. Throws the KmsError of the first thing that is wrong: no signature,
  * malformed, stale, of another scope, too little signed; then unknown access key, then wrong signature.
  *
- * A session token with a long-term access key is ignored, signed or not: no session was ever issued here, and some clients
- * send what their environment holds.
+ * A session token with a long-term access key is ignored, signed or not: some clients send what their environment holds.
  */
 export async function authenticate(request: SignedRequest, service: ServiceName, deps: AuthenticateDeps): Promise<Identity> {
   const authorization = authorizationOf(request)
@@ -57,7 +58,7 @@ export async function authenticate(request: SignedRequest, service: ServiceName,
   checkTime(timestamp, time, authorization, deps.clock)
   checkScope(authorization, service, deps.regions)
   checkSignedHeaders(request, authorization)
-  const credential = await deps.credentials.lookup(authorization.accessKeyId)
+  const credential = await deps.credentials.lookup(authorization.accessKeyId, request.headers.get(tokenHeader))
   const signed = isSigned(request, authorization, timestamp, keyFor(credential ?? nobody, authorization))
   if (!credential) throw new KmsError('UnrecognizedClientException', unknownToken)
   if (!signed) throw invalid(mismatch)
@@ -136,16 +137,18 @@ function checkScope(authorization: Authorization, service: ServiceName, regions:
  * Everything that says what is asked of whom must be signed: Host, the date, and every X-Amz-* header (IAM User Guide, canonical
  * headers). The guide also asks for Content-Type, but the AWS SDK for PHP leaves it out, and here it has one legal value anyway.
  */
-function checkSignedHeaders({ headers }: SignedRequest, { signedHeaders }: Authorization): void {
+function checkSignedHeaders({ headers }: SignedRequest, { accessKeyId, signedHeaders }: Authorization): void {
   const date = headers.has('x-amz-date') ? 'x-amz-date' : 'date'
-  for (const name of ['host', date]) if (!signedHeaders.includes(name)) throw notSigned(name)
+  const token = isSessionKeyId(accessKeyId) && headers.has(tokenHeader) ? [tokenHeader] : []
+  for (const name of ['host', date, ...token]) if (!signedHeaders.includes(name)) throw notSigned(name)
   for (const name of headers.keys()) {
     if (name.startsWith('x-amz-') && !mayBeUnsigned.has(name) && !signedHeaders.includes(name)) throw notSigned(name)
   }
 }
 
-/** Nothing is decided by either: see above for the token; the other is how a browser says what it is. */
-const mayBeUnsigned: ReadonlySet<string> = new Set(['x-amz-security-token', 'x-amz-user-agent'])
+const tokenHeader = 'x-amz-security-token'
+/** Nothing is decided by either: see above for the token with a long-term access key; the other is how a browser says what it is. */
+const mayBeUnsigned: ReadonlySet<string> = new Set([tokenHeader, 'x-amz-user-agent'])
 
 function keyFor(credential: Credential, { date, region, service }: Authorization): Uint8Array {
   let keys = signingKeys.get(credential)

@@ -1,8 +1,10 @@
-import type { Endpoint, HttpRequest } from './message.js'
+import type { Endpoint } from './message.js'
+import { isForm } from './sts/form.js'
 
 /** The endpoints behind the one address of the service. */
 export interface Doors {
   readonly kms: Endpoint
+  readonly sts: Endpoint
 }
 
 /**
@@ -11,11 +13,11 @@ export interface Doors {
  */
 export function frontDoor(doors: Doors): Endpoint {
   return {
-    answer: request => doorOf(request, doors).answer(request),
-    refuse: (reason, requestId) => doors.kms.refuse(reason, requestId),
+    answer: request => doorOf(request.headers.get('content-type'), doors).answer(request),
+    refuse: (reason, requestId, contentType) => doorOf(contentType, doors).refuse(reason, requestId),
   }
 }
 
-function doorOf(_request: HttpRequest, { kms }: Doors): Endpoint {
-  return kms
+function doorOf(contentType: string | undefined, { kms, sts }: Doors): Endpoint {
+  return isForm(contentType) ? sts : kms
 }

@@ -22,8 +22,8 @@ export interface HttpAnswer {
 /** What stands behind the HTTP server for one protocol. `answer` never rejects. */
 export interface Endpoint {
   answer(request: HttpRequest): Promise<HttpAnswer>
-  /** The answer, in the words of the protocol, to a request that is refused before it is read. */
-  refuse(reason: Refusal, requestId: string): HttpAnswer
+  /** The answer, in the words of the protocol, to a request that is refused before it is read; `contentType` is what it says of itself. */
+  refuse(reason: Refusal, requestId: string, contentType?: string): HttpAnswer
 }
 
 /** `fault`: the server's own, answered without text. */

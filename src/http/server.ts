@@ -48,7 +48,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   function refuse(response: Response, reason: Refusal, requestId: string): void {
     if (reason === 'overloaded') log.warn('too many requests', { requestId })
     else log.debug('request refused', { requestId, reason })
-    send(response, endpoint.refuse(reason, requestId))
+    send(response, endpoint.refuse(reason, requestId, response.req.headers['content-type']))
   }
 
   async function answerCall(request: Request, response: Response): Promise<void> {
@@ -81,7 +81,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const requestId = randomUUID()
     log.error('request failed', { requestId, error })
     if (response.headersSent) response.destroy()
-    else send(response, endpoint.refuse('fault', requestId))
+    else send(response, endpoint.refuse('fault', requestId, response.req.headers['content-type']))
   })
 
   const server = configured(expressServer(app, nodeOptions(limits), options.tls), limits)

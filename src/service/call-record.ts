@@ -6,7 +6,7 @@ import type { KmsError } from '../domain/errors.js'
 import type { Key } from '../domain/key.js'
 import type { Reason } from '../domain/policy/decide.js'
 import type { Clock } from '../ports/clock.js'
-import type { Operation } from './operation.js'
+import type { Operation, ServiceName } from './operation.js'
 
 /** Where a call came from, as its front saw it. */
 export interface CallOrigin {
@@ -37,7 +37,8 @@ const grantTokens: readonly string[] = ['GrantToken', 'GrantTokens']
 
 /** Gathers what the audit log is told of one call, in CloudTrail's shape (CloudTrail User Guide, Record contents). */
 export class CallRecord {
-  /** Known before the operation is, and also when the service has no such operation. */
+  /** Both known before the operation is, and also when the service has no such operation. */
+  service: ServiceName | undefined
   eventName: string | undefined
   operation: Operation | undefined
   input: unknown
@@ -70,7 +71,7 @@ export class CallRecord {
     return this.#origin.invocationId
   }
 
-  identified({ caller, region }: { caller: Caller, region: string }): void {
+  identified({ caller, region }: { readonly caller: Caller | undefined, readonly region: string }): void {
     this.#caller = caller
     this.#region = region
   }
@@ -114,7 +115,7 @@ export class CallRecord {
     return {
       eventVersion: '1.11',
       eventTime: new Date(this.time).toISOString(),
-      eventSource: `${this.operation?.service ?? 'kms'}.amazonaws.com`,
+      eventSource: `${this.operation?.service ?? this.service ?? 'kms'}.amazonaws.com`,
       eventName: this.operation?.name ?? this.eventName ?? 'Unknown',
       eventType: 'AwsApiCall',
       eventID: this.eventId,
@@ -151,14 +152,15 @@ const identityTypes: Readonly<Record<Caller['type'], string>> = {
 
 /** CloudTrail User Guide, userIdentity element. */
 function identity(caller: Caller): Record<string, string> {
-  const { type, arn, principalArn, userId, accountId, accessKeyId, userName, uniqueId, session } = caller
+  const { type, arn, principalArn, userId, accountId, accessKeyId, userName, uniqueId, session, webIdentity } = caller
   return {
     type: identityTypes[type],
     principalId: userId,
-    ...type === 'Service' ? { invokedBy: uniqueId } : { arn },
+    ...type === 'Service' ? { invokedBy: uniqueId } : arn !== '' && { arn },
     ...accountId !== '' && { accountId },
     ...accessKeyId !== '' && { accessKeyId },
     ...userName !== undefined && { userName },
+    ...webIdentity && { userName: webIdentity.subject },
     ...type === 'AssumedRole' && { sessionIssuer: principalArn },
     ...session?.sourceIdentity !== undefined && { sourceIdentity: session.sourceIdentity },
     ...session?.provider !== undefined && { identityProvider: session.provider },
@@ -166,7 +168,7 @@ function identity(caller: Caller): Record<string, string> {
 }
 
 function resource(arn: string): { ARN: string, type: string, accountId: string } {
-  return { ARN: arn, type: 'AWS::KMS::Key', accountId: arn.split(':')[4] ?? '' }
+  return { ARN: arn, type: arn.startsWith('arn:aws:iam:') ? 'AWS::IAM::Role' : 'AWS::KMS::Key', accountId: arn.split(':')[4] ?? '' }
 }
 
 interface RecordableMember { readonly name: string, readonly recordedAs: string, readonly shape: Shape }

@@ -86,6 +86,8 @@ export interface Operation {
   readonly service: ServiceName
   readonly name: string
   readonly contract: Contract
+  /** Who calls, where a member of the call says so and no signature does. Throws KmsError if nobody vouches for it. */
+  readonly vouched: ((input: unknown, services: Services) => Promise<Caller>) | undefined
   readonly readOnly: boolean
   /** Whether keys of other accounts can be used (KMS developer guide, Permissions reference, Cross-account use). */
   readonly crossAccount: boolean
@@ -101,6 +103,7 @@ export interface Operation {
 
 interface Common<C extends Contract> {
   readonly service?: ServiceName
+  readonly vouched?: (input: Input<C>, services: Services) => Promise<Caller>
   readonly readOnly?: true
   readonly crossAccount?: true
   readonly check?: (input: Input<C>, scope: Scope) => void
@@ -148,12 +151,13 @@ export function onKey<C extends Contract>(
 
 /** An operation on several keys, or on a key that is named otherwise than by a member. */
 export function onKeys<C extends Contract>(contract: C, operation: OnKeys<NoInfer<C>>): Operation {
-  const { service, needs, permissions, run, check, rehearse, readOnly, crossAccount, retry } = operation
+  const { service, vouched, needs, permissions, run, check, rehearse, readOnly, crossAccount, retry } = operation
   // The front checked the input against contract.input, which is what Input<C> is derived from.
   return {
     service: service ?? 'kms',
     name: contract.name,
     contract,
+    vouched: vouched as Operation['vouched'],
     readOnly: readOnly ?? false,
     crossAccount: crossAccount ?? false,
     check: (check ?? (() => {})) as Operation['check'],

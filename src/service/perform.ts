@@ -6,12 +6,14 @@ import { Access } from './authorization/access.js'
 import { CallRecord, type CallOrigin } from './call-record.js'
 import { refusalOf } from './refusal.js'
 import { invocationName } from './invocations.js'
-import type { AllowedKey, Call, Operation } from './operation.js'
+import type { AllowedKey, Call, Operation, ServiceName } from './operation.js'
 import type { Services } from './services.js'
 
 /** What `perform` asks of a front, in this order. Each may throw KmsError; what they do not reach is not in the audit record. */
 export interface Front {
-  authenticate(): Promise<Identity> | Identity
+  /** Whose API the front speaks, for the record of what is refused before its operation is known. */
+  readonly service?: ServiceName
+  authenticate(): Promise<Identity | Unsigned> | Identity | Unsigned
   /** The name of the operation if the API has it, built or not; for the record of a refusal. */
   eventName?(): string | undefined
   /** Throws UnknownOperationException or UnsupportedOperationException. */
@@ -21,6 +23,9 @@ export interface Front {
 }
 
 export interface Identity { readonly caller: Caller, readonly region: string }
+
+/** A call that a member of it shall vouch for (`Operation.vouched`): nobody has signed it. */
+export interface Unsigned { readonly caller: undefined, readonly region: string }
 
 export interface Performed { readonly operation: Operation, readonly output: unknown }
 
@@ -67,13 +72,17 @@ function wipe(members: Members | null | undefined, value: unknown): void {
 }
 
 async function answer(record: CallRecord, origin: CallOrigin, front: Front, services: Services): Promise<Performed> {
-  const { caller, region } = await front.authenticate()
-  record.identified({ caller, region })
+  record.service = front.service
+  const { caller: signer, region } = await front.authenticate()
+  record.identified({ caller: signer, region })
   record.eventName = front.eventName?.()
   const operation = front.operation()
   record.operation = operation
   const input = front.input(operation)
   record.input = input
+  const caller = operation.vouched ? await operation.vouched(input, services) : signer
+  if (!caller) throw new KmsError('MissingAuthenticationTokenException', 'Missing Authentication Token')
+  record.identified({ caller, region })
   const scope = { region, accountId: caller.accountId }
   operation.check(input, scope)
   const recipient = services.recipients.verify(input)

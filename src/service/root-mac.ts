@@ -19,9 +19,13 @@ export class RootMac {
     return this.#hsm.mac(rootMaterial('mac', version), Buffer.concat([this.#purpose, data]))
   }
 
+  /** Root versions count up from 1; a larger number was never ours, and asking the HSM for it would be an error, not an answer. */
+  hasVersion(version: number): boolean {
+    return version >= 1 && version <= this.version
+  }
+
   async verifies(version: number, data: Uint8Array, tag: Uint8Array): Promise<boolean> {
-    // Root versions count up from 1; a larger number was never ours, and asking the HSM for it would be an error, not an answer.
-    if (version < 1 || version > this.version) return false
+    if (!this.hasVersion(version)) return false
     const genuine = await this.of(data, version)
     return tag.length === genuine.length && timingSafeEqual(tag, genuine)
   }

@@ -19,6 +19,7 @@ import type { KeyVersions } from './key-versions.js'
 import type { LastUsage } from './last-usage.js'
 import type { Pages } from './paging.js'
 import type { Recipients } from './recipients.js'
+import type { StsServices } from './sts/sts-services.js'
 import type { Turns } from './turns.js'
 
 /** What operations work with. Made once, in compose.ts. */
@@ -44,6 +45,7 @@ export interface Services {
   readonly grantTokens: GrantTokens
   readonly grantIndex: GrantIndex
   readonly importTokens: ImportTokens
+  readonly sts: StsServices
   readonly lastUsage: LastUsage
   readonly invocations: InvocationMemory
   readonly turns: Turns

@@ -2,10 +2,12 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import * as sdk from '@aws-sdk/client-kms'
+import * as stsSdk from '@aws-sdk/client-sts'
 import { expect } from 'chai'
 import * as enums from '../../src/api/enums.js'
 import { contracts } from '../../src/api/operations.js'
 import type { Members, Shape } from '../../src/api/shape.js'
+import { stsContracts } from '../../src/api/sts.js'
 
 /**
  * The contracts against two things that AWS publishes with its SDK: the schemas it serialises by (types, required, sensitive) and
@@ -85,8 +87,8 @@ function oursOf(members: Members): Record<string, Described> {
 const exported = sdk as unknown as Readonly<Record<string, Schema>>
 const operationNames = Object.keys(exported).flatMap(name => /^([A-Z]\w*)Command$/.exec(name)?.[1] ?? []).sort()
 
-function schemasOf(operation: string): { input: Schema, output: Schema } {
-  const [input, output] = (exported[`${operation}$`] as readonly unknown[]).slice(4) as [() => Schema, () => Schema]
+function schemasOf(operation: string, of = exported): { input: Schema, output: Schema } {
+  const [input, output] = (of[`${operation}$`] as readonly unknown[]).slice(4) as [() => Schema, () => Schema]
   return { input: input(), output: output() }
 }
 
@@ -159,6 +161,48 @@ describe('the contracts', () => {
       expect(contract?.errors).to.have.members(thrown)
     })
   }
+})
+
+describe('the contracts of STS', () => {
+  const exportedSts = stsSdk as unknown as Readonly<Record<string, Schema>>
+  const inDeclarations = join(dirname(createRequire(import.meta.url).resolve('@aws-sdk/client-sts/package.json')), 'dist-types', 'commands')
+
+  type MembersOf = Record<string, Described> | undefined
+  /** `Tags.Key string` for every member, however deep. */
+  const flat = (members: MembersOf, keep: (one: Described) => boolean, at = ''): readonly string[] =>
+    Object.entries(members ?? {}).flatMap(([name, one]) => {
+      const inner = flat(one.members ?? one.of?.members, keep, `${at}${name}.`)
+      return [...keep(one) ? [`${at}${name} ${one.type}`] : [], ...inner]
+    })
+
+  for (const [operation, { input, output, errors }] of stsContracts) {
+    const { input: theirInput, output: theirOutput } = schemasOf(operation, exportedSts)
+    const pairs = {
+      takes: [oursOf(input), ofSdk(theirInput).members], answers: [oursOf(output ?? {}), ofSdk(theirOutput).members],
+    } as const
+
+    for (const [verb, [ours, theirs]] of Object.entries(pairs)) {
+      it(`${operation} ${verb} what the SDK knows`, () => {
+        expect(flat(ours, () => true)).to.have.members([...flat(theirs, () => true)])
+        if (verb === 'takes') expect(flat(ours, one => one.required)).to.have.members([...flat(theirs, one => one.required)])
+        // More is kept out of logs here than the SDK keeps out of its own.
+        expect(flat(ours, one => one.sensitive)).to.include.members([...flat(theirs, one => one.sensitive)])
+      })
+    }
+
+    it(`${operation} lists the errors that are declared`, () => {
+      const text = readFileSync(join(inDeclarations, `${operation}Command.d.ts`), 'utf8')
+      const thrown = [...text.matchAll(/@throws \{@link (\w+)\} \((?:client|server) fault\)/g)].map(([, name]) => name)
+      expect(errors).to.have.members(thrown)
+    })
+  }
+
+  it('hide secrets and tokens, which the SDK does not all call sensitive', () => {
+    const credentials = stsContracts.get('AssumeRole')?.output?.Credentials
+    expect(credentials).to.have.nested.property('members.SecretAccessKey.sensitive', true)
+    expect(credentials).to.have.nested.property('members.SessionToken.sensitive', true)
+    expect(stsContracts.get('AssumeRoleWithWebIdentity')?.input.WebIdentityToken).to.have.property('sensitive', true)
+  })
 })
 
 describe('the enumerations', () => {

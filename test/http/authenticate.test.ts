@@ -1,5 +1,6 @@
 import { KMSClient, ListKeysCommand } from '@aws-sdk/client-kms'
 import { expect } from 'chai'
+import { KmsError } from '../../src/domain/errors.js'
 import { authenticate as authenticateFor, clockSkewMaxMs, type AuthenticateDeps, type Credential } from '../../src/http/authenticate.js'
 import type { HttpRequest } from '../../src/http/message.js'
 import {
@@ -211,6 +212,27 @@ describe('a credential that changes', () => {
     for (const region of [...regions, ...regions]) {
       expect(await authenticate(signed({ region }), { ...deps, regions })).to.deep.equal({ caller, region })
     }
+  })
+
+  it('of a session is looked up with its token, which must be signed', async () => {
+    const sessionKeyId = 'CVASABCDEFGHIJKLMNOP'
+    const asked: (readonly [string, string | undefined])[] = []
+    const sessions = { ...deps, credentials: { lookup: async (id: string, token?: string) => {
+      asked.push([id, token])
+      return token === 'token' ? credential : undefined
+    } } }
+    const headers = { 'host': 'localhost', 'x-amz-date': timestampOf(now), 'x-amz-security-token': 'token' }
+    expect(await authenticate(signed({ accessKeyId: sessionKeyId, headers }), sessions)).to.have.property('caller')
+    const unsigned = signed({ accessKeyId: sessionKeyId, headers, signed: ['host', 'x-amz-date'] })
+    expect(await refused(unsigned, sessions)).to.deep.equal(
+      ['InvalidSignatureException', "'x-amz-security-token' must be a 'SignedHeader' in the AWS Authorization."])
+    expect((await refused(signed({ accessKeyId: sessionKeyId }), sessions))[0]).to.equal('UnrecognizedClientException')
+    expect(asked).to.deep.equal([[sessionKeyId, 'token'], [sessionKeyId, undefined]])
+  })
+
+  it('that has ended is told as such', async () => {
+    const ended = { ...deps, credentials: { lookup: async () => { throw new KmsError('ExpiredTokenException', 'over') } } }
+    expect(await refused(signed(), ended)).to.deep.equal(['ExpiredTokenException', 'over'])
   })
 
   it('is asked for only when everything else about the request is in order', async () => {

@@ -7,6 +7,7 @@ import { generateDataKey } from '../../src/api/data-keys.js'
 import { decrypt, encrypt, reEncrypt } from '../../src/api/encryption.js'
 import { createKey, describeKey, disableKey, enableKey, listKeys } from '../../src/api/keys.js'
 import { generateRandom } from '../../src/api/random.js'
+import { getCallerIdentity } from '../../src/api/sts.js'
 import { openAuditLog } from '../../src/adapters/audit-files/audit-log.js'
 import type { AuditEvent } from '../../src/domain/audit-chain.js'
 import { decodeCiphertextBlob, encodeCiphertextBlob } from '../../src/domain/ciphertext-blob.js'
@@ -83,6 +84,19 @@ describe('perform', () => {
       await refused(performer(watched)(origin, front), 'UnrecognizedClientException')
       await refused(call(watched, generateDataKey, { KeyId: key.key.keyId }), 'ValidationException')
       expect(touched).to.deep.equal([])
+    })
+  })
+
+  it('lets nobody do anything unsigned, but what has another way to know who calls', async () => {
+    const front: Front = {
+      service: 'sts',
+      authenticate: () => ({ caller: undefined, region }),
+      operation: () => operationOf(getCallerIdentity),
+      input: () => ({}),
+    }
+    await refused(performer(on.services)(origin, front), 'MissingAuthenticationTokenException')
+    expect(lastEvent()).to.deep.include({
+      eventSource: 'sts.amazonaws.com', errorCode: 'MissingAuthenticationTokenException', awsRegion: region, userIdentity: undefined,
     })
   })
 

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ServerAddress } from './server.js'
 
@@ -25,8 +27,37 @@ export function clientEnvironment({ url, admin }: Pick<ServerAddress, 'url' | 'a
 
 /** The distribution's own AWS CLI: versions before 2.13 do not know AWS_ENDPOINT_URL_KMS. */
 export function aws(environment: Readonly<Record<string, string>>, ...operation: readonly string[]): Promise<Ended> {
+  return awsOf('kms', environment, ...operation)
+}
+
+export function awsOf(
+  service: 'kms' | 'sts', environment: Readonly<Record<string, string>>, ...operation: readonly string[]
+): Promise<Ended> {
   const { AWS_ENDPOINT_URL_KMS: url = '' } = environment
-  return run('/usr/bin/aws', ['--endpoint-url', url, '--output', 'json', 'kms', ...operation], environment)
+  return run('/usr/bin/aws', ['--endpoint-url', url, '--output', 'json', service, ...operation], environment)
+}
+
+/**
+ * A directory for AWS_DATA_PATH, from which every botocore takes its data first: rules by which both services are at this URL, for clients
+ * that are too old for AWS_ENDPOINT_URL_STS (botocore before 1.31).
+ */
+export function endpointRules(home: string, url: string): string {
+  const directory = join(home, 'data')
+  const parameter = (builtIn: string) => ({ builtIn, required: false, type: 'String' })
+  const flag = (builtIn: string) => ({ builtIn, required: true, default: false, type: 'Boolean' })
+  const rules = {
+    version: '1.0',
+    parameters: {
+      Region: parameter('AWS::Region'), Endpoint: parameter('SDK::Endpoint'), UseDualStack: flag('AWS::UseDualStack'),
+      UseFIPS: flag('AWS::UseFIPS'), UseGlobalEndpoint: flag('AWS::STS::UseGlobalEndpoint'),
+    },
+    rules: [{ type: 'endpoint', conditions: [], endpoint: { url } }],
+  }
+  for (const version of ['kms/2014-11-01', 'sts/2011-06-15']) {
+    mkdirSync(join(directory, version), { recursive: true })
+    writeFileSync(join(directory, version, 'endpoint-rule-set-1.json'), JSON.stringify(rules))
+  }
+  return directory
 }
 
 /** A script that stands beside the compiled tests, run by the distribution's Python, which is the one that has boto3. */

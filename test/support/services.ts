@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { nobleMlKem } from '../../src/adapters/noble-ml-kem.js'
 import { openHsm } from '../../src/adapters/pkcs11/hsm.js'
 import { openSqlite } from '../../src/adapters/sql/sqlite.js'
+import { identityProviders, type IssuerWithKeys } from '../../src/adapters/web-identity/identity-providers.js'
 import type { Contract, Input, Members, Output } from '../../src/api/shape.js'
 import { createKey } from '../../src/api/keys.js'
 import { checkState, type UsableKey } from '../../src/domain/key-state.js'
@@ -30,6 +31,9 @@ import type { Operation } from '../../src/service/operation.js'
 import { operations } from '../../src/service/operations.js'
 import { Pages } from '../../src/service/paging.js'
 import { performer } from '../../src/service/perform.js'
+import { stsOperations } from '../../src/service/sts/operations.js'
+import { SessionTokens } from '../../src/service/sts/session-tokens.js'
+import { TrustPolicies } from '../../src/service/sts/trust-policies.js'
 import { Recipients } from '../../src/service/recipients.js'
 import { firstRoots, makeMissingRoots, rowAuthenticator } from '../../src/service/roots.js'
 import { recordRotation } from '../../src/service/rotate-keys.js'
@@ -121,12 +125,14 @@ export interface ServicesOptions {
   readonly onDemandRotationsMax?: number
   /** What CreateCustomKeyStore can claim. */
   readonly clusters?: readonly Cluster[]
+  /** Whose tokens AssumeRoleWithWebIdentity takes. */
+  readonly issuers?: readonly IssuerWithKeys[]
 }
 
 /** Wired as in compose.ts. */
 export function servicesOver({
   hsm, store, keyStores = keyStoresOf({ default: hsm }), clock = new MovedClock(), audit = new RecordedAudit(), log = new RecordedLog(),
-  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25, attestation, clusters = [],
+  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25, attestation, clusters = [], issuers = [],
 }: ServicesOptions): Services {
   const directory = new Directory(store)
   const keyVersions = new KeyVersions({ keyStores, store, directory, clock, log, owner })
@@ -148,6 +154,10 @@ export function servicesOver({
     grantIndex: new GrantIndex(store),
     grantTokens: new GrantTokens(keyStores.roots, firstRoots.mac),
     importTokens: new ImportTokens(keyStores.roots, firstRoots.mac),
+    sts: {
+      sessionTokens: new SessionTokens(keyStores.roots, firstRoots.mac), trustPolicies: new TrustPolicies(log),
+      identityProviders: identityProviders(issuers, { clock, log }),
+    },
     lastUsage: new LastUsage(store.keyUsages, 0, log),
     invocations: new InvocationMemory(store.invocations, clock, log),
     turns: new Turns(),
@@ -172,7 +182,7 @@ export async function call<C extends Contract>(
 }
 
 export function operationOf({ name }: Contract): Operation {
-  const operation = operations.get(name)
+  const operation = operations.get(name) ?? stsOperations.get(name)
   if (!operation) throw new Error(`${name} is not implemented`)
   return operation
 }

@@ -93,8 +93,9 @@ export function basicFormat(time: number): string {
   return new Date(time).toISOString().replace(/[-:]|\.\d{3}/g, '')
 }
 
+/** Of an answer in JSON; those of STS are XML. */
 function jsonOf(text: string): Readonly<Record<string, unknown>> {
-  return text === '' ? {} : JSON.parse(text) as Record<string, unknown>
+  return text === '' || text.startsWith('<') ? {} : JSON.parse(text) as Record<string, unknown>
 }
 
 function bytesOf(input: unknown): Buffer {

@@ -12,7 +12,9 @@ const startWaitMs = 60_000
 const ownerOnly = 0o600
 /** Half of it is Node loading the program; other work on the machine may double it. */
 const readyMsMax = 2 * 2_000
-const credentialNames = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_REGION', 'AWS_ENDPOINT_URL_KMS', 'CLAVIGER_ACCOUNT_ID']
+const credentialNames = [
+  'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_REGION', 'AWS_ENDPOINT_URL_KMS', 'AWS_ENDPOINT_URL_STS', 'CLAVIGER_ACCOUNT_ID',
+]
 
 const modeOf = (file: string) => statSync(file).mode & 0o777
 const credentialsIn = (dataDir: string) => new Map(readFileSync(join(dataDir, 'admin.env'), 'utf8').trimEnd().split('\n')
@@ -42,12 +44,12 @@ describe('the first start', function suiteOfFirstStart() {
     expect(readFileSync(pinFile, 'utf8').trim()).to.have.length.above(20)
   })
 
-  it('hands the administrator over in a file of five lines that only the owner reads', () => {
+  it('hands the administrator over in a file of six lines that only the owner reads', () => {
     const credentials = credentialsIn(server.dataDir)
     expect(modeOf(join(server.dataDir, 'admin.env'))).to.equal(ownerOnly)
     expect([...credentials.keys()]).to.deep.equal(credentialNames)
     expect(credentials.get('AWS_REGION')).to.equal('us-east-1')
-    expect(credentials.get('AWS_ENDPOINT_URL_KMS')).to.equal(server.url)
+    for (const name of ['AWS_ENDPOINT_URL_KMS', 'AWS_ENDPOINT_URL_STS']) expect(credentials.get(name)).to.equal(server.url)
     expect(credentials.get('CLAVIGER_ACCOUNT_ID')).to.match(/^[0-9]{12}$/)
   })
 
@@ -107,7 +109,8 @@ describe('a later start', function suiteOfLaterStart() {
 
     const second = await spawnServer({ dataDir })
     try {
-      expect(credentialsIn(dataDir)).to.deep.equal(new Map(before[0]).set('AWS_ENDPOINT_URL_KMS', second.url))
+      const moved = new Map(before[0]).set('AWS_ENDPOINT_URL_KMS', second.url).set('AWS_ENDPOINT_URL_STS', second.url)
+      expect(credentialsIn(dataDir)).to.deep.equal(moved)
       expect(objectFiles(dataDir)).to.have.length(before[1])
       const again = kmsClient(second)
       expect((await again.listKeys({})).Keys?.map(({ KeyArn }) => KeyArn)).to.deep.equal([`arn:aws:kms:us-east-1:012345678901:key/${id}`])

@@ -84,7 +84,7 @@ export const conditionKeys: readonly ConditionKey[] = [
   key('kms:RecipientAttestation:<measurement>', 'String',
     ({ requestKeys }, measurement) => requestKeys.get(`kms:recipientattestation:${measurement}`)),
 
-  key('aws:PrincipalArn', 'ARN', ({ facts: { caller } }) => caller.principalArn),
+  key('aws:PrincipalArn', 'ARN', ({ facts: { caller } }) => caller.principalArn === '' ? undefined : caller.principalArn),
   key('aws:PrincipalAccount', 'String', ({ facts: { caller } }) => caller.accountId === '' ? undefined : caller.accountId),
   key('aws:PrincipalType', 'String', ({ facts: { caller } }) => caller.type),
   key('aws:PrincipalIsAWSService', 'Bool', ({ facts: { caller } }) => String(caller.type === 'Service')),

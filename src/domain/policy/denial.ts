@@ -28,6 +28,14 @@ export function ciphertextDenied(caller: Who, action: string): KmsError {
   return denied(caller, action, ' on the resource associated with this ciphertext', foreign)
 }
 
+/** Of a role: the same text for one that does not exist, one that may not be assumed, and one whose own account denies it. */
+export function roleDenied({ arn, type }: Pick<Caller, 'arn' | 'type'>, action: string, roleArn: string): KmsError {
+  const text = type === 'WebIdentity'
+    ? `Not authorized to perform ${action}`
+    : `User: ${arn} is not authorized to perform: ${action} on resource: ${roleArn}`
+  return new KmsError('AccessDeniedException', text)
+}
+
 const foreign = 'because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy '
   + 'explicitly denies access'
 

@@ -5,29 +5,29 @@ export type Json = Readonly<Record<string, unknown>>
 
 /**
  * JSON, and stricter: no name twice in one object (JSON.parse would keep the last, other readers the first), and no deeper than a policy
- * goes. `fail` gets a sentence and must throw.
+ * goes, or `nestingMax`. `fail` gets a sentence and must throw.
  */
-export function parseStrictly(text: string, fail: (sentence: string) => never): unknown {
+export function parseStrictly(text: string, fail: (sentence: string) => never, nestingMax = depthMax): unknown {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
     fail('The policy is not valid JSON')
   }
-  refuseDuplicates(text, fail)
+  refuseDuplicates(text, fail, nestingMax)
   return value
 }
 
 /** Every string with what follows it, and every bracket. Of a text that JSON.parse took, so that every string ends. */
 const token = /("(?:[^"\\]|\\.)*")(\s*:)?|[{}[\]]/g
 
-function refuseDuplicates(text: string, fail: (sentence: string) => never): void {
+function refuseDuplicates(text: string, fail: (sentence: string) => never, nestingMax: number): void {
   /** The names of each open object; undefined for a list. */
   const open: (Set<string> | undefined)[] = []
   for (const [whole, quoted, colon] of text.matchAll(token)) {
     if (whole === '{' || whole === '[') {
       open.push(whole === '{' ? new Set() : undefined)
-      if (open.length > depthMax) fail('The policy is nested too deeply')
+      if (open.length > nestingMax) fail('The policy is nested too deeply')
     } else if (whole === '}' || whole === ']') {
       open.pop()
     } else if (quoted !== undefined && colon !== undefined) {

@@ -69,6 +69,7 @@ async function answer(request: HttpRequest, deps: Deps): Promise<HttpAnswer> {
 function frontOf(request: HttpRequest, deps: Deps): Front {
   const { api } = deps
   return {
+    service: api.service,
     authenticate: () => authenticate(request, api.service, deps),
     eventName: () => api.contracts.get(nameOf(request, api))?.name,
     operation: () => operationOf(nameOf(request, api), api),

@@ -78,6 +78,7 @@ export const answers: Readonly<Record<ErrorCode, Answer>> = {
   IDPRejectedClaimException: client,
   InvalidIdentityTokenException: client,
   PackedPolicyTooLargeException: client,
+  ExpiredIdentityTokenException: client,
   DeleteConflictException: client,
   EntityAlreadyExistsException: client,
   NoSuchEntityException: client,

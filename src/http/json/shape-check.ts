@@ -13,10 +13,13 @@ const compiled = new WeakMap<Members, Compiled>()
  * every fault. Values that are sensitive, blobs and lists are never repeated. The caller owns the bytes of blobs.
  */
 export function checkInput(members: Members, json: unknown): unknown {
-  const { read, check } = compiledFor(members)
-  const input = read(json)
+  return checkConstraints(members, compiledFor(members).read(json))
+}
+
+/** The second half of it: of an input whose types are right. */
+export function checkConstraints(members: Members, input: unknown): unknown {
   const faults: string[] = []
-  check(input, '', faults)
+  compiledFor(members).check(input, '', faults)
   if (faults.length === 0) return input
   const count = `${faults.length} validation error${faults.length > 1 ? 's' : ''}`
   throw new KmsError('ValidationException', `${count} detected: ${faults.join('; ')}`)

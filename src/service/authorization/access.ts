@@ -1,5 +1,5 @@
 import { grantOperation } from '../../api/enums.js'
-import type { Caller } from '../../domain/caller.js'
+import type { Caller, PrincipalTag } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import { isForAccount } from '../../domain/grant.js'
 import { atTime } from '../../domain/imported-material.js'
@@ -9,13 +9,13 @@ import type { Key, KeyView } from '../../domain/key.js'
 import { isReserved } from '../../domain/managed-keys.js'
 import type { CompiledPolicy } from '../../domain/policy/compile.js'
 import { decideByGrant, decideByPolicies, type Decision, type PolicyOutcome, type Reason } from '../../domain/policy/decide.js'
-import { accessDenied, ciphertextDenied, foreignDenied } from '../../domain/policy/denial.js'
-import { PolicyRequest, type ContextValue } from '../../domain/policy/request.js'
+import { accessDenied, ciphertextDenied, foreignDenied, roleDenied } from '../../domain/policy/denial.js'
+import { PolicyRequest, type ContextValue, type RequestKeys } from '../../domain/policy/request.js'
 import type { CallRecord } from '../call-record.js'
 import { madeManagedKey, managedKey } from '../managed-keys.js'
 import type { AllowedKey, KeyNeed, Operation, Permission } from '../operation.js'
 import type { Services } from '../services.js'
-import { factsOf, type CallFacts, type QuestionFacts } from './facts.js'
+import { factsOf, resourceTags, type CallFacts, type QuestionFacts } from './facts.js'
 import { requestKeysOf } from './request-keys.js'
 
 /** One call, as far as it is known before its keys are. */
@@ -25,6 +25,15 @@ export interface Asked extends CallFacts {
   readonly dryRun: boolean
   /** Hex digits by index: what an enclave was measured as. */
   readonly measurements: ReadonlyMap<number, string> | undefined
+}
+
+/** A role that somebody wants to be. */
+export interface AskedRole {
+  readonly arn: string
+  readonly accountId: string
+  readonly tags: readonly PrincipalTag[]
+  readonly trust: CompiledPolicy
+  readonly requestKeys: RequestKeys
 }
 
 /** A key that was looked up. */
@@ -89,6 +98,19 @@ export class Access {
   /** For one more key, which the call turned out to be about. */
   async requireKey(key: Key, action: string): Promise<void> {
     await this.#require({ ref: key.arn, action, state: 'read', aliases: false }, key, undefined, false)
+  }
+
+  /** Throws AccessDeniedException unless the role trusts the caller and, where they must agree, the policies of the caller allow it. */
+  requireRole({ arn, accountId, tags, trust, requestKeys }: AskedRole, actions: readonly string[]): void {
+    const { caller } = this.#asked
+    const facts = factsOf(this.#asked, { resource: { accountId, tags: resourceTags(tags) }, requestKeys: () => requestKeys })
+    this.#record.resource(arn)
+    for (const action of actions) {
+      const request = new PolicyRequest(action, arn, facts)
+      const { allowed, reason } = decideByPolicies({ caller, request, resource: { policy: trust, accountId } })
+      this.#record.decided({ action, resource: arn, reason })
+      if (!allowed) throw roleDenied(caller, action, arn)
+    }
   }
 
   /** Whether the policies of the key would let the caller do it; nothing is recorded. `policy` stands in for the key's own. */

@@ -3,13 +3,15 @@ import { arnOfEntity, type Role, type User } from '../../domain/identity.js'
 import { rootArn, sessionArn } from '../../domain/principal.js'
 import type { Principal } from './directory.js'
 
-/** A user by its long-term access key, or by a certificate. */
-export function callerOfUser({ entity, policies, boundary }: Principal & { readonly entity: User }, accessKeyId: string): Caller {
+/** A user by its long-term access key or a certificate, or by temporary credentials. */
+export function callerOfUser(
+  { entity, policies, boundary }: Principal & { readonly entity: User }, accessKeyId: string, session?: CallerSession,
+): Caller {
   const arn = arnOfEntity(entity)
   return {
     type: 'User', arn, principalArn: arn, accountId: entity.accountId, accessKeyId,
     uniqueId: entity.id, userId: entity.id, userName: entity.name,
-    tags: entity.tags, policies, ...boundary && { boundary },
+    tags: entity.tags, policies, ...boundary && { boundary }, ...session && { session },
   }
 }
 

@@ -15,7 +15,7 @@ function operation(name: string, output: unknown): Operation {
   if (!contract) throw new Error(`no operation ${name}`)
   return {
     service: 'kms', name, contract, readOnly: true, crossAccount: false, check: () => {}, needs: () => [], permissions: () => [],
-    run: async () => output, rehearse: undefined, retry: undefined,
+    run: async () => output, vouched: undefined, rehearse: undefined, retry: undefined,
   }
 }
 
