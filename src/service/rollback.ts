@@ -1,4 +1,5 @@
 import { reprieved } from '../domain/deletion.js'
+import { identityQuotas, type Role, type User } from '../domain/identity.js'
 import { isPendingDeletion } from '../domain/key-state.js'
 import type { HeadWitness, Installation, InstanceRecord } from '../ports/store.js'
 import { allKeys } from './all-keys.js'
@@ -35,7 +36,8 @@ export class StoreHead {
 /**
  * Makes an older database safe to use beside an HSM that has gone on: what it says of destruction may long have been taken back, so pending
  * deletions are cancelled and half-made versions are given up without touching their objects; and as nobody knows any more how
- * often the current versions have sealed, they count as spent, so that the next seal rotates.
+ * often the current versions have sealed, they count as spent, so that the next seal rotates. Sessions end, because nobody knows which were
+ * revoked.
  */
 export async function acceptRollback(services: Services): Promise<void> {
   const { store, backingKeys, keyVersions, log } = services
@@ -51,5 +53,22 @@ export async function acceptRollback(services: Services): Promise<void> {
     await services.directory.change(region, keyId, stored => ({ key: reprieved(stored) }))
     cancelled++
   }
-  log.warn('an older database was accepted: pending deletions are cancelled, and every key rotates before it encrypts', { cancelled })
+  await revokeSessions(services)
+  log.warn('an older database was accepted: pending deletions are cancelled, every key rotates before it encrypts, and sessions have ended',
+    { cancelled })
+}
+
+/** The database may have forgotten which were revoked; their tokens are good on their own. */
+async function revokeSessions({ store, identities, clock }: Services): Promise<void> {
+  for (const entity of await usersAndRoles(store)) await store.identities.update({ ...entity, sessionsRevokedAt: clock.now() })
+  identities.forget()
+}
+
+async function usersAndRoles({ identities }: Services['store']): Promise<readonly (User | Role)[]> {
+  const found: (User | Role)[] = []
+  for (const { accountId } of await identities.accounts(undefined, identityQuotas.accounts)) {
+    found.push(...await identities.list(accountId, 'user', undefined, identityQuotas.perAccount.user))
+    found.push(...await identities.list(accountId, 'role', undefined, identityQuotas.perAccount.role))
+  }
+  return found
 }

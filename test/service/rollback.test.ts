@@ -8,7 +8,7 @@ import type { Installation, InstanceRecord } from '../../src/ports/store.js'
 import { acceptRollback, StoreHead } from '../../src/service/rollback.js'
 import { rejected } from '../support/refusal.js'
 import { serviceSuite } from '../support/service-suite.js'
-import { call, newKey, openTestHsm, openTestStore, region, servicesOver, storedKey } from '../support/services.js'
+import { accountId, call, newKey, openTestHsm, openTestStore, region, servicesOver, storedKey } from '../support/services.js'
 
 const installed: Installation = { accountId: '111122223333', createdAt: 1, roots: { seal: 1, mac: 1, audit: 1 }, head: 5 }
 
@@ -46,6 +46,12 @@ describe('an older database that was accepted', () => {
     await acceptRollback(on.services)
     const { KeyMetadata } = await call(on.services, describeKey, { KeyId: key.keyId })
     expect(KeyMetadata).to.deep.include({ KeyState: 'Disabled' }).and.to.not.have.property('DeletionDate')
+  })
+
+  it('ends sessions of before', async () => {
+    await acceptRollback(on.services)
+    const users = await on.store.identities.list(accountId, 'user', undefined, 99)
+    expect(new Set(users.map(({ sessionsRevokedAt }) => sessionsRevokedAt))).to.deep.equal(new Set([on.clock.now()]))
   })
 
   it('deletes no primary either whose replicas it says are to go first', async () => {
