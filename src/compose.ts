@@ -12,12 +12,13 @@ import { systemClock } from './adapters/system-clock.js'
 import { createLog } from './adapters/winston-log.js'
 import { contracts } from './api/operations.js'
 import { openOtherStores } from './compose/custom-key-stores.js'
+import { admissionOf, httpInFlightMax } from './compose/guards.js'
 import type { OpenedKeyStores } from './compose/key-stores.js'
 import { Opened } from './compose/opened.js'
+import { openControl, reportUnknown } from './compose/operator.js'
 import { openKeyStores } from './compose/tokens.js'
 import type { Config } from './config.js'
 import { rootMaterial } from './domain/material.js'
-import { controlServer } from './http/control.js'
 import { frontDoor } from './http/front-door.js'
 import { jsonEndpoint } from './http/json/endpoint.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
@@ -49,11 +50,12 @@ import { Pages } from './service/paging.js'
 import { performer } from './service/perform.js'
 import { Recipients } from './service/recipients.js'
 import { readiness } from './service/readiness.js'
-import { reconcile, reportKeysWithoutRegion, reportKeysWithoutStore, reportOrphans } from './service/reconcile.js'
+import { reconcile } from './service/reconcile.js'
 import { acceptRollback, StoreHead } from './service/rollback.js'
 import { firstRoots, rowAuthenticator } from './service/roots.js'
 import { recordRotation } from './service/rotate-keys.js'
 import type { Services } from './service/services.js'
+import { FailingSources } from './service/throttle/failing-sources.js'
 import { Turns } from './service/turns.js'
 
 /** Requests in flight at a stop get this long to finish. */
@@ -69,7 +71,7 @@ export interface Server {
   /** The work that otherwise runs by the clock. */
   readonly jobs: Readonly<Record<
     'rotateDueKeys' | 'deleteExpiredKeys' | 'expireMaterial' | 'reconcile' | 'advanceHead' | 'lookAtCapacity' |
-    'flushLastUsage' | 'forgetInvocations',
+    'flushLastUsage' | 'forgetInvocations' | 'reportFailures',
     Repeated
   >>
   /** Finishes what is in flight, then lets go of everything. */
@@ -109,8 +111,9 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   const services = await servicesOf({ config, keyStores, customKeyStores, store, audit, clock, log, owner, installed })
   const head = new StoreHead(store.instance, headFile(join(config.audit.directory, 'store-head')), installed)
   await checkRollback(head, services, config)
-  const jobs = await startJobs(services, config, owner, opened, head)
-  const http = httpServer(config, services)
+  const sources = new FailingSources(config.throttle.failures, clock, log)
+  const jobs = await startJobs({ services, config, owner, opened, head, sources })
+  const http = httpServer(config, services, sources)
   const { port } = await http.listen(config.listen.port, config.listen.host)
   opened.push(() => http.close(closeDeadlineMs))
   const url = urlOf(config, port)
@@ -146,13 +149,14 @@ async function servicesOf(
   },
 ): Promise<Services> {
   const directory = new Directory(store)
+  const identities = new IdentityDirectory(store)
   const keyVersions = new KeyVersions({ keyStores, store, directory, clock, log, owner })
   return {
     accountId: installed.accountId,
     regions: config.regions,
     hsm: keyStores.roots,
-    keyStores, store, directory, audit, clock, log,
-    identities: new IdentityDirectory(store),
+    keyStores, store, directory, identities, audit, clock, log,
+    admission: admissionOf(config, identities, clock),
     keyPolicies: new KeyPolicies(log),
     grantIndex: new GrantIndex(store),
     capacity: new CapacityWatch(keyStores, log),
@@ -191,10 +195,14 @@ async function checkRollback(head: StoreHead, services: Services, { acceptRollba
   await head.advance()
 }
 
+interface Scheduled {
+  readonly services: Services, readonly config: Config, readonly owner: string, readonly opened: Opened, readonly head: StoreHead
+  readonly sources: FailingSources
+}
+
 /** What a crash left behind is cleared, and what is due is done, before the first call is served. */
-async function startJobs(
-  services: Services, { jobs: { intervalMs } }: Config, owner: string, opened: Opened, head: StoreHead,
-): Promise<Server['jobs']> {
+async function startJobs({ services, config, owner, opened, head, sources }: Scheduled): Promise<Server['jobs']> {
+  const { jobs: { intervalMs } } = config
   const { log } = services
   const removeOldWrappingKeys = removeWrappingKeys(services)
   const jobs = {
@@ -213,7 +221,9 @@ async function startJobs(
     flushLastUsage: every(
       Math.min(intervalMs, lastUsageLagMsMax), 'write the last usages of keys', () => services.lastUsage.flush(), log),
     forgetInvocations: every(intervalMs, 'forget old invocations', async () => void await services.invocations.forgetOld(), log),
+    reportFailures: every(intervalMs, 'report sources that fail to authenticate', async () => sources.report(), log),
   }
+  opened.push(async () => sources.report())
   // What the last calls noted; the store is closed after that.
   opened.push(() => services.lastUsage.flush().catch(error => log.error('the last usages of keys could not be written', { error })))
   for (const job of Object.values(jobs)) opened.push(() => job.stop())
@@ -222,48 +232,24 @@ async function startJobs(
   return jobs
 }
 
-function httpServer(config: Config, services: Services): HttpServer {
+function httpServer(config: Config, services: Services, sources: FailingSources): HttpServer {
   const { clock, log, store, hsm, identities } = services
-  const { bodyBytesMax, inFlightMax, connectionsMax } = config.limits
+  const { bodyBytesMax, connectionsMax } = config.limits
   const deps = {
     credentials: new AccessKeys(store, hsm, identities), regions: new Set(config.regions), perform: performer(services), clock, log,
+    sources,
   }
   return createHttpServer({
     endpoint: frontDoor({ kms: jsonEndpoint({ service: 'kms', targetPrefix: 'TrentService.', contracts, operations }, deps) }),
     ready: () => readiness(services),
-    limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: inFlightMax },
+    limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: httpInFlightMax(config) },
     ...config.tls && { tls: { certificate: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) } },
     clock,
     log,
   })
 }
 
-/** Of the operator's view (`claviger hsm watch`). */
-export function controlSocket({ dataDir }: Pick<Config, 'dataDir'>): string {
-  return join(dataDir, 'control.sock')
-}
-
-async function openControl(config: Config, { keyStores, capacity, log }: Services, opened: Opened): Promise<void> {
-  const page = () => keyStores.names.map(name => ({
-    name, connection: keyStores.connection(name).state, ...keyStores.get(name).status(), capacity: capacity.latest(name),
-  }))
-  const control = await controlServer({ path: controlSocket(config), pages: { '/key-stores': page }, log })
-  if (control) opened.add(control)
-}
-
-/** What neither token nor database can explain alone; a store that comes later is looked at when it does. */
-function reportUnknown(services: Services, keyStores: OpenedKeyStores): void {
-  const { log } = services
-  reportKeysWithoutRegion(services).catch((error: unknown) => log.warn('could not look for regions that are not served', { error }))
-  reportKeysWithoutStore(services).catch((error: unknown) => log.warn('could not count the keys of the key stores', { error }))
-  keyStores.onOpened(keyStore => {
-    reportOrphans(services, keyStore).catch((error: unknown) => {
-      log.warn('could not look for unknown objects in the HSM', { keyStore, error })
-    })
-  })
-  services.capacity.look().catch((error: unknown) => log.warn('could not look at the capacity of the key stores', { error }))
-}
-
+export { controlSocket } from './compose/operator.js'
 export { pkcs11Config } from './compose/tokens.js'
 
 export function logOf({ log: { level, format } }: Config): Log {

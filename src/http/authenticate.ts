@@ -3,6 +3,7 @@ import { KmsError, type ErrorCode } from '../domain/errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { ServiceName } from '../service/operation.js'
 import type { Identity } from '../service/perform.js'
+import type { Attempt, FailingSources } from '../service/throttle/failing-sources.js'
 import { isSigned, parseAuthorization, signingKey, terminator, type Authorization, type SignedRequest } from './sigv4.js'
 
 export interface Credential {
@@ -16,6 +17,8 @@ export interface CredentialLookup {
    * stays as it is, and another one (or none) from the moment it changes: derived signing keys live and die with the object.
    */
   lookup(accessKeyId: string): Promise<Credential | undefined>
+  /** Whether `lookup` would answer from memory. */
+  knows?(accessKeyId: string): boolean
 }
 
 export interface AuthenticateDeps {
@@ -23,7 +26,12 @@ export interface AuthenticateDeps {
   /** Regions that this server answers for. */
   readonly regions: ReadonlySet<string>
   readonly clock: Clock
+  /** Without it nobody is refused for failing too often. */
+  readonly sources?: FailingSources
 }
+
+/** A request, and where it came from. */
+export interface ReceivedRequest extends SignedRequest { readonly sourceIp: string }
 
 /** How far the clock of a client may be off, either way. The SDKs correct themselves from 4 minutes on. */
 export const clockSkewMaxMs = 5 * 60_000
@@ -51,13 +59,27 @@ const signingKeys = new WeakMap<Credential, Map<string, Uint8Array>>()
  * A session token with a long-term access key is ignored, signed or not: no session was ever issued here, and some clients
  * send what their environment holds.
  */
-export async function authenticate(request: SignedRequest, service: ServiceName, deps: AuthenticateDeps): Promise<Identity> {
+export async function authenticate(request: ReceivedRequest, service: ServiceName, deps: AuthenticateDeps): Promise<Identity> {
+  const attempt = deps.sources?.attempt(request.sourceIp)
+  try {
+    const identity = await verified(request, service, deps, attempt)
+    attempt?.succeeded()
+    return identity
+  } catch (error) {
+    throw attempt ? attempt.failed(error) : error
+  }
+}
+
+async function verified(
+  request: SignedRequest, service: ServiceName, deps: AuthenticateDeps, attempt: Attempt | undefined,
+): Promise<Identity> {
   const authorization = authorizationOf(request)
   const { timestamp, time } = timestampOf(request)
   checkTime(timestamp, time, authorization, deps.clock)
   checkScope(authorization, service, deps.regions)
   checkSignedHeaders(request, authorization)
-  const credential = await deps.credentials.lookup(authorization.accessKeyId)
+  const { accessKeyId } = authorization
+  const credential = await (attempt ? attempt.lookup({ accessKeyId }, deps.credentials) : deps.credentials.lookup(accessKeyId))
   const signed = isSigned(request, authorization, timestamp, keyFor(credential ?? nobody, authorization))
   if (!credential) throw new KmsError('UnrecognizedClientException', unknownToken)
   if (!signed) throw invalid(mismatch)

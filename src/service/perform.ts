@@ -8,6 +8,8 @@ import { refusalOf } from './refusal.js'
 import { invocationName } from './invocations.js'
 import type { AllowedKey, Call, Operation } from './operation.js'
 import type { Services } from './services.js'
+import type { Visit } from './throttle/admission.js'
+import { SourceRefusal } from './throttle/failing-sources.js'
 
 /** What `perform` asks of a front, in this order. Each may throw KmsError; what they do not reach is not in the audit record. */
 export interface Front {
@@ -35,26 +37,36 @@ export function performer(services: Services): Performer {
     // What cannot be recorded must not take effect either.
     if (!services.audit.healthy()) throw new KmsError('KMSInternalException')
     const record = new CallRecord(origin, services.clock)
-    let performed: Performed
+    const visit = services.admission.visit()
     try {
-      performed = await answer(record, origin, front, services)
-    } catch (error) {
-      const refusal = refusalOf(error)
-      await services.audit.append(record.refused(refusal))
-      throw refusal
+      return await recorded(record, services, () => answer(record, origin, front, services, visit))
     } finally {
-      wipe(record.operation?.contract.input, record.input)
+      visit.leave()
     }
-    try {
-      await services.audit.append(record.succeeded())
-    } catch (error) {
-      wipe(record.operation?.contract.output, performed.output)
-      throw error
-    }
-    services.lastUsage.note(
-      { operation: performed.operation.name, usedAt: record.time, eventId: record.eventId, requestId: record.requestId }, record.keys)
-    return performed
   }
+}
+
+async function recorded(record: CallRecord, services: Services, act: () => Promise<Performed>): Promise<Performed> {
+  let performed: Performed
+  try {
+    performed = await act()
+  } catch (error) {
+    const refusal = refusalOf(error)
+    // The only one that leaves no record of its own: nobody knows yet who calls, so any number of these could fill the disk.
+    if (!(refusal instanceof SourceRefusal)) await services.audit.append(record.refused(refusal))
+    throw refusal
+  } finally {
+    wipe(record.operation?.contract.input, record.input)
+  }
+  try {
+    await services.audit.append(record.succeeded())
+  } catch (error) {
+    wipe(record.operation?.contract.output, performed.output)
+    throw error
+  }
+  services.lastUsage.note(
+    { operation: performed.operation.name, usedAt: record.time, eventId: record.eventId, requestId: record.requestId }, record.keys)
+  return performed
 }
 
 /** Overwrites the plaintext among the members, whatever became of the call. */
@@ -66,12 +78,16 @@ function wipe(members: Members | null | undefined, value: unknown): void {
   }
 }
 
-async function answer(record: CallRecord, origin: CallOrigin, front: Front, services: Services): Promise<Performed> {
+async function answer(
+  record: CallRecord, origin: CallOrigin, front: Front, services: Services, visit: Visit,
+): Promise<Performed> {
   const { caller, region } = await front.authenticate()
   record.identified({ caller, region })
   record.eventName = front.eventName?.()
+  await visit.enter(caller)
   const operation = front.operation()
   record.operation = operation
+  await visit.begin(caller, operation.name)
   const input = front.input(operation)
   record.input = input
   const scope = { region, accountId: caller.accountId }

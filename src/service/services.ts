@@ -19,6 +19,7 @@ import type { KeyVersions } from './key-versions.js'
 import type { LastUsage } from './last-usage.js'
 import type { Pages } from './paging.js'
 import type { Recipients } from './recipients.js'
+import type { Admission } from './throttle/admission.js'
 import type { Turns } from './turns.js'
 
 /** What operations work with. Made once, in compose.ts. */
@@ -47,6 +48,7 @@ export interface Services {
   readonly lastUsage: LastUsage
   readonly invocations: InvocationMemory
   readonly turns: Turns
+  readonly admission: Admission
   readonly audit: AuditLog
   readonly clock: Clock
   readonly log: Log

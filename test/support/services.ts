@@ -35,6 +35,7 @@ import { firstRoots, makeMissingRoots, rowAuthenticator } from '../../src/servic
 import { recordRotation } from '../../src/service/rotate-keys.js'
 import type { Services } from '../../src/service/services.js'
 import { Turns } from '../../src/service/turns.js'
+import { admissionWith, type AdmissionOptions } from './admission.js'
 import { accountId, administrator, nobody, storeUsers } from './callers.js'
 import { MovedClock } from './clock.js'
 import { RecordedAudit, RecordedLog } from './recorded.js'
@@ -121,14 +122,16 @@ export interface ServicesOptions {
   readonly onDemandRotationsMax?: number
   /** What CreateCustomKeyStore can claim. */
   readonly clusters?: readonly Cluster[]
+  readonly admission?: AdmissionOptions
 }
 
 /** Wired as in compose.ts. */
 export function servicesOver({
   hsm, store, keyStores = keyStoresOf({ default: hsm }), clock = new MovedClock(), audit = new RecordedAudit(), log = new RecordedLog(),
-  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25, attestation, clusters = [],
+  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25, attestation, clusters = [], admission = {},
 }: ServicesOptions): Services {
   const directory = new Directory(store)
+  const identities = new IdentityDirectory(store)
   const keyVersions = new KeyVersions({ keyStores, store, directory, clock, log, owner })
   return {
     regions: [region, 'us-east-1'],
@@ -143,7 +146,8 @@ export function servicesOver({
     }),
     pages: new Pages(keyStores.roots, firstRoots.mac),
     recipients: new Recipients({ attestation, hsm: keyStores.roots, clock }),
-    identities: new IdentityDirectory(store),
+    identities,
+    admission: admissionWith(admission, clock, () => identities.hasSeveralAccounts()),
     keyPolicies: new KeyPolicies(log),
     grantIndex: new GrantIndex(store),
     grantTokens: new GrantTokens(keyStores.roots, firstRoots.mac),
@@ -165,6 +169,7 @@ export async function call<C extends Contract>(
   const origin = { requestId: randomUUID(), sourceIp: '127.0.0.1', userAgent: 'test', secureTransport: false }
   const { output } = await performer(services)(origin, {
     authenticate: () => ({ caller, region: at }),
+    eventName: () => contract.name,
     operation: () => operationOf(contract),
     input: () => ({ ...defaultsOf(contract.input), ...input }),
   })
