@@ -10,6 +10,7 @@ import { openSqlite } from './adapters/sql/sqlite.js'
 import { certificatesIn, nitroAttestation } from './adapters/nitro/attestation.js'
 import { systemClock } from './adapters/system-clock.js'
 import { createLog } from './adapters/winston-log.js'
+import { administrationContracts } from './api/administration.js'
 import { contracts } from './api/operations.js'
 import { openOtherStores } from './compose/custom-key-stores.js'
 import { admissionOf, httpInFlightMax } from './compose/guards.js'
@@ -19,7 +20,7 @@ import { openControl, reportUnknown } from './compose/operator.js'
 import { openKeyStores } from './compose/tokens.js'
 import type { Config } from './config.js'
 import { rootMaterial } from './domain/material.js'
-import { frontDoor } from './http/front-door.js'
+import { administrationPrefix, frontDoor } from './http/front-door.js'
 import { jsonEndpoint } from './http/json/endpoint.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
 import { deleteExpiredKeys, rotateDueKeys } from './jobs/due-keys.js'
@@ -30,6 +31,9 @@ import type { AuditLog } from './ports/audit-log.js'
 import type { Clock } from './ports/clock.js'
 import type { Log } from './ports/log.js'
 import type { Installation, Store } from './ports/store.js'
+import { administrationOperations, allOperations } from './service/administration.js'
+import { DualControl } from './service/approvals/dual-control.js'
+import { settleApprovals } from './service/approvals/settle.js'
 import { KeyPolicies } from './service/authorization/key-policies.js'
 import { BackingKeys } from './service/backing-keys.js'
 import { CapacityWatch } from './service/capacity.js'
@@ -71,7 +75,7 @@ export interface Server {
   /** The work that otherwise runs by the clock. */
   readonly jobs: Readonly<Record<
     'rotateDueKeys' | 'deleteExpiredKeys' | 'expireMaterial' | 'reconcile' | 'advanceHead' | 'lookAtCapacity' |
-    'flushLastUsage' | 'forgetInvocations' | 'reportFailures',
+    'flushLastUsage' | 'forgetInvocations' | 'settleApprovals' | 'reportFailures',
     Repeated
   >>
   /** Finishes what is in flight, then lets go of everything. */
@@ -157,6 +161,7 @@ async function servicesOf(
     hsm: keyStores.roots,
     keyStores, store, directory, identities, audit, clock, log,
     admission: admissionOf(config, identities, clock),
+    dualControl: new DualControl({ rules: config.dualControl, operations: allOperations, owner }),
     keyPolicies: new KeyPolicies(log),
     grantIndex: new GrantIndex(store),
     capacity: new CapacityWatch(keyStores, log),
@@ -221,6 +226,7 @@ async function startJobs({ services, config, owner, opened, head, sources }: Sch
     flushLastUsage: every(
       Math.min(intervalMs, lastUsageLagMsMax), 'write the last usages of keys', () => services.lastUsage.flush(), log),
     forgetInvocations: every(intervalMs, 'forget old invocations', async () => void await services.invocations.forgetOld(), log),
+    settleApprovals: every(intervalMs, 'end approval requests', async () => void await settleApprovals(services, true), log),
     reportFailures: every(intervalMs, 'report sources that fail to authenticate', async () => sources.report(), log),
   }
   opened.push(async () => sources.report())
@@ -229,6 +235,7 @@ async function startJobs({ services, config, owner, opened, head, sources }: Sch
   for (const job of Object.values(jobs)) opened.push(() => job.stop())
   await jobs.reconcile.now()
   await jobs.deleteExpiredKeys.now()
+  await jobs.settleApprovals.now()
   return jobs
 }
 
@@ -240,7 +247,12 @@ function httpServer(config: Config, services: Services, sources: FailingSources)
     sources,
   }
   return createHttpServer({
-    endpoint: frontDoor({ kms: jsonEndpoint({ service: 'kms', targetPrefix: 'TrentService.', contracts, operations }, deps) }),
+    endpoint: frontDoor({
+      kms: jsonEndpoint({ service: 'kms', targetPrefix: 'TrentService.', contracts, operations }, deps),
+      administration: jsonEndpoint({
+        service: 'iam', targetPrefix: administrationPrefix, contracts: administrationContracts, operations: administrationOperations,
+      }, deps),
+    }),
     ready: () => readiness(services),
     limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: httpInFlightMax(config) },
     ...config.tls && { tls: { certificate: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) } },

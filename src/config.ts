@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { parse } from 'yaml'
+import { readDualControl } from './config/dual-control.js'
 import { ConfigError, Reader } from './config/reader.js'
 import { readStores, type StoresConfig } from './config/stores.js'
 import { readThrottle, type ThrottleConfig } from './config/throttle.js'
+import type { ApprovalRule } from './domain/approval.js'
 import { defaultLimits } from './http/limits.js'
 
 /** Everything that can be set, checked and frozen. Made once at start from environment and file; see hsm-config/softhsm.yaml. */
@@ -23,6 +25,8 @@ export interface Config extends StoresConfig {
     readonly bodyBytesMax: number, readonly inFlightMax: number, readonly inFlightPerAccountMax: number, readonly connectionsMax: number
   }
   readonly throttle: ThrottleConfig
+  /** Which operations wait for the approval of others. */
+  readonly dualControl: readonly ApprovalRule[]
   readonly kms: { readonly onDemandRotationsMax: number, readonly sealsPerVersionMax: number }
   /** A server whose event loop does not turn for so long is killed and started anew. */
   readonly supervisor: { readonly hangSeconds: number }
@@ -80,6 +84,7 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
     ...stores,
     limits: limits(reader),
     throttle: readThrottle(reader),
+    dualControl: readDualControl(reader),
     kms: {
       onDemandRotationsMax: reader.integer('kms.onDemandRotationsMax', 0, 10_000) ?? onDemandRotationsDefault,
       sealsPerVersionMax: reader.integer('kms.sealsPerVersionMax', 1, sealsPerVersionLimit) ?? sealsPerVersionLimit,

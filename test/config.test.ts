@@ -24,6 +24,7 @@ describe('configuration', () => {
       account: { perSecond: 50_000, burst: 100_000 }, principalAction: { perSecond: 50_000, burst: 100_000 },
       failures: { perSecond: 1, burst: 1_000 }, accounts: {}, actions: {},
     },
+    dualControl: [],
     kms: { onDemandRotationsMax: 25, sealsPerVersionMax: 4_294_967_296 },
     supervisor: { hangSeconds: 10 },
     jobs: { intervalMs: 60_000 },
@@ -39,6 +40,7 @@ describe('configuration', () => {
   })
 
   it('takes every setting from the file', () => {
+    const approvers = ['arn:aws:iam::111122223333:user/team/a', 'arn:aws:iam::444455556666:role/b']
     const lanes = {
       count: 256, callDeadlineMs: 10, slowCallDeadlineMs: 3_600_000, queueMax: 1, queueWaitMs: 600_000, openGapMs: 0, keepAliveMs: 0,
     }
@@ -67,6 +69,7 @@ describe('configuration', () => {
         failedSignaturesPerSecond: 5, failedSignaturesBurst: 6,
         accounts: { '000000000001': { perSecond: 7, burst: 8 } }, actions: { CreateKey: { perSecond: 9 } },
       },
+      dualControl: { 'a_rule-1': { operations: ['PutKeyPolicy', 'ScheduleKeyDeletion'], approvals: 1, approvers, expiresHours: 2 } },
       kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000 },
       jobs: { intervalSeconds: 5 },
       audit: { directory: '/audit', segmentBytes: 65_536 },
@@ -98,6 +101,9 @@ describe('configuration', () => {
         account: { perSecond: 1, burst: 2 }, principalAction: { perSecond: 3, burst: 4 }, failures: { perSecond: 5, burst: 6 },
         accounts: { '000000000001': { perSecond: 7, burst: 8 } }, actions: { CreateKey: { perSecond: 9, burst: 9 } },
       },
+      dualControl: [
+        { name: 'a_rule-1', operations: ['PutKeyPolicy', 'ScheduleKeyDeletion'], approvals: 1, approvers, expiresMs: 7_200_000 },
+      ],
       kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000 },
       jobs: { intervalMs: 5_000 },
       audit: { directory: '/audit', segmentBytesMax: 65_536 },

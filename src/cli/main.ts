@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.js'
 import { UnusableInput } from '../inspect.js'
+import { approveRequest, listApprovals, rejectRequest, showApproval } from './approvals.js'
 import { auditVerify } from './audit-verify.js'
 import { hsmList } from './hsm-list.js'
 import { hsmProbe } from './hsm-probe.js'
@@ -77,6 +78,20 @@ key.command('create')
   .option('--json', 'print JSON')
   .action(createKey)
 key.command('rotate').description('rotate a key now').argument('<key id>').option('--json', 'print JSON').action(rotateKey)
+
+const approvals = program.command('approvals').description('calls that wait for the approval of others (dual control)')
+approvals.command('list')
+  .description('requests of your account, and those that you may decide about')
+  .option('--status <status>', 'pending (the default), executing, done, failed, interrupted, rejected, expired or all')
+  .option('--json', 'print JSON')
+  .action(listApprovals)
+approvals.command('show').description('all that there is to know about a request').argument('<id>')
+  .option('--json', 'print JSON').action(showApproval)
+approvals.command('approve').description('approve a request: with the last approval that it needs it is done').argument('<id>')
+  .option('--json', 'print JSON').action(approveRequest)
+approvals.command('reject').description('end a request without effect').argument('<id>')
+  .option('--reason <text>', 'why, for the requester and the audit log')
+  .option('--json', 'print JSON').action(rejectRequest)
 
 program.command('operations')
   .description('the operations of the API and the key specs: what works, what of the HSM it needs, how it differs from AWS KMS; Markdown')

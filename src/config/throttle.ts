@@ -1,5 +1,5 @@
 import { isAccountId } from '../domain/principal.js'
-import { operations } from '../service/operations.js'
+import { allOperations } from '../service/administration.js'
 import type { RateLimits } from '../service/throttle/rates.js'
 import type { Rate } from '../service/throttle/token-buckets.js'
 import type { Reader } from './reader.js'
@@ -23,7 +23,7 @@ export function readThrottle(reader: Reader): ThrottleConfig {
     principalAction: readRate('throttle.principalAction', ofPrincipalAction, reader),
     failures: readRate('throttle.failedSignatures', ofFailures, reader),
     accounts: readRates('throttle.accounts', isAccountId, 'is not the 12 digits of an account (in YAML within quotes)', reader),
-    actions: readRates('throttle.actions', name => operations.has(name), 'is not the name of an operation', reader),
+    actions: readRates('throttle.actions', name => allOperations.has(name), 'is not the name of an operation', reader),
   }
 }
 

@@ -3,7 +3,11 @@ import type { Endpoint, HttpRequest } from './message.js'
 /** The endpoints behind the one address of the service. */
 export interface Doors {
   readonly kms: Endpoint
+  readonly administration: Endpoint
 }
+
+/** Of the targets of the administration API. */
+export const administrationPrefix = 'ClavigerAdministration.'
 
 /**
  * Which protocol a request is of shows in its content type and target; whoever speaks none of them is answered in the words of KMS. Nothing
@@ -16,6 +20,6 @@ export function frontDoor(doors: Doors): Endpoint {
   }
 }
 
-function doorOf(_request: HttpRequest, { kms }: Doors): Endpoint {
-  return kms
+function doorOf({ headers }: HttpRequest, { kms, administration }: Doors): Endpoint {
+  return headers.get('x-amz-target')?.startsWith(administrationPrefix) ? administration : kms
 }

@@ -4,6 +4,7 @@ import type { Hsm } from '../ports/hsm.js'
 import type { KeyStores } from '../ports/key-stores.js'
 import type { Log } from '../ports/log.js'
 import type { Store } from '../ports/store.js'
+import type { DualControl } from './approvals/dual-control.js'
 import type { KeyPolicies } from './authorization/key-policies.js'
 import type { BackingKeys } from './backing-keys.js'
 import type { CapacityWatch } from './capacity.js'
@@ -49,6 +50,7 @@ export interface Services {
   readonly invocations: InvocationMemory
   readonly turns: Turns
   readonly admission: Admission
+  readonly dualControl: DualControl
   readonly audit: AuditLog
   readonly clock: Clock
   readonly log: Log

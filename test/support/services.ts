@@ -5,6 +5,7 @@ import { openHsm } from '../../src/adapters/pkcs11/hsm.js'
 import { openSqlite } from '../../src/adapters/sql/sqlite.js'
 import type { Contract, Input, Members, Output } from '../../src/api/shape.js'
 import { createKey } from '../../src/api/keys.js'
+import type { ApprovalRule } from '../../src/domain/approval.js'
 import { checkState, type UsableKey } from '../../src/domain/key-state.js'
 import type { KeyView } from '../../src/domain/key.js'
 import type { Attestation } from '../../src/ports/attestation.js'
@@ -13,6 +14,8 @@ import type { Clock } from '../../src/ports/clock.js'
 import { HsmError, type Hsm } from '../../src/ports/hsm.js'
 import type { KeyStores } from '../../src/ports/key-stores.js'
 import type { Store } from '../../src/ports/store.js'
+import { allOperations } from '../../src/service/administration.js'
+import { DualControl } from '../../src/service/approvals/dual-control.js'
 import { KeyPolicies } from '../../src/service/authorization/key-policies.js'
 import { BackingKeys } from '../../src/service/backing-keys.js'
 import { CapacityWatch } from '../../src/service/capacity.js'
@@ -27,7 +30,6 @@ import { KeyPairs } from '../../src/service/key-pairs/key-pairs.js'
 import { KeyVersions } from '../../src/service/key-versions.js'
 import { LastUsage } from '../../src/service/last-usage.js'
 import type { Operation } from '../../src/service/operation.js'
-import { operations } from '../../src/service/operations.js'
 import { Pages } from '../../src/service/paging.js'
 import { performer } from '../../src/service/perform.js'
 import { Recipients } from '../../src/service/recipients.js'
@@ -123,12 +125,14 @@ export interface ServicesOptions {
   /** What CreateCustomKeyStore can claim. */
   readonly clusters?: readonly Cluster[]
   readonly admission?: AdmissionOptions
+  /** Dual control. */
+  readonly rules?: readonly ApprovalRule[]
 }
 
 /** Wired as in compose.ts. */
 export function servicesOver({
   hsm, store, keyStores = keyStoresOf({ default: hsm }), clock = new MovedClock(), audit = new RecordedAudit(), log = new RecordedLog(),
-  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25, attestation, clusters = [], admission = {},
+  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25, attestation, clusters = [], admission = {}, rules = [],
 }: ServicesOptions): Services {
   const directory = new Directory(store)
   const identities = new IdentityDirectory(store)
@@ -147,6 +151,7 @@ export function servicesOver({
     pages: new Pages(keyStores.roots, firstRoots.mac),
     recipients: new Recipients({ attestation, hsm: keyStores.roots, clock }),
     identities,
+    dualControl: new DualControl({ rules, operations: allOperations, owner }),
     admission: admissionWith(admission, clock, () => identities.hasSeveralAccounts()),
     keyPolicies: new KeyPolicies(log),
     grantIndex: new GrantIndex(store),
@@ -177,7 +182,7 @@ export async function call<C extends Contract>(
 }
 
 export function operationOf({ name }: Contract): Operation {
-  const operation = operations.get(name)
+  const operation = allOperations.get(name)
   if (!operation) throw new Error(`${name} is not implemented`)
   return operation
 }
