@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-files/audit-log.js'
+import { AuditFileEvents } from './adapters/audit-files/events.js'
 import { readCredentialsFile, writeCredentialsFile } from './adapters/credentials-file.js'
 import { headFile } from './adapters/head-file.js'
 import { nobleMlKem } from './adapters/noble-ml-kem.js'
@@ -161,6 +162,7 @@ async function servicesOf(
     hsm: keyStores.roots,
     keyStores, store, directory, identities, audit, clock, log,
     admission: admissionOf(config, identities, clock),
+    auditEvents: new AuditFileEvents(config.audit.directory),
     dualControl: new DualControl({ rules: config.dualControl, operations: allOperations, owner }),
     keyPolicies: new KeyPolicies(log),
     grantIndex: new GrantIndex(store),

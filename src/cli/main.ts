@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.js'
 import { UnusableInput } from '../inspect.js'
 import { approveRequest, listApprovals, rejectRequest, showApproval } from './approvals.js'
+import { auditList } from './audit-list.js'
 import { auditVerify } from './audit-verify.js'
 import { hsmList } from './hsm-list.js'
 import { hsmProbe } from './hsm-probe.js'
@@ -62,6 +63,17 @@ audit.command('verify')
   .option('--public-key <file>', 'PEM of the key that signed the checkpoints; without it, the one kept beside the log')
   .option('--json', 'print JSON')
   .action(auditVerify)
+
+audit.command('list')
+  .description('events that you may see, the newest first, from a running server')
+  .option('--since <time>', 'not before this time (2026-01-31T12:00:00Z), or not longer ago than that (90s, 15m, 2h, 7d)')
+  .option('--until <time>', 'not after this time, written likewise')
+  .option('--event-name <name>', 'only of this operation')
+  .option('--key <arn>', 'only about this key: its ARN or id')
+  .option('--user <name>', 'only of this user or session: its name or ARN')
+  .option('--limit <number>', 'so many at most (100)')
+  .option('--json', 'print JSON')
+  .action(auditList)
 
 const key = program.command('key').description('look at keys, or manage them through the API')
 key.command('evidence')

@@ -1,3 +1,4 @@
+import type { AuditEvents } from '../ports/audit-events.js'
 import type { AuditLog } from '../ports/audit-log.js'
 import type { Clock } from '../ports/clock.js'
 import type { Hsm } from '../ports/hsm.js'
@@ -52,6 +53,7 @@ export interface Services {
   readonly admission: Admission
   readonly dualControl: DualControl
   readonly audit: AuditLog
+  readonly auditEvents: AuditEvents
   readonly clock: Clock
   readonly log: Log
   readonly limits: Limits

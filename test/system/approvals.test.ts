@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { kmsClient, refusal } from '../support/clients.js'
 import { removeDirectory, startServer, temporaryDirectory } from '../support/server.js'
 import { newAccount, newAdministrator, newTenant, type Tenant } from '../support/tenants.js'
+import { administration } from './administration-client.js'
 import { auditEvents } from './audit-records.js'
 import { claviger, json } from './claviger.js'
 import { rawRequest, type RawAnswer } from './raw-request.js'
@@ -14,13 +15,6 @@ const approverPolicies = { attachedPolicies: ['arn:aws:iam::aws:policy/ClavigerA
 const arn = (name: string, account = accountId) => `arn:aws:iam::${account}:user/${name}`
 
 const approvers = ['anne', 'bob', 'carol'].map(name => arn(name))
-
-/** An operation of the administration API, as it stands on the wire. */
-export function administration(by: Tenant, operation: string, input: unknown, service = 'iam'): Promise<RawAnswer> {
-  return rawRequest(by, {
-    input, scope: { service }, headers: { 'x-amz-target': `ClavigerAdministration.${operation}` },
-  })
-}
 
 describe('dual control', function suiteOfDualControl() {
   this.timeout(60_000)
@@ -93,7 +87,7 @@ describe('dual control', function suiteOfDualControl() {
     }
     const wrong = await administration(tenant(anne), 'ApproveRequest', { ApprovalRequestId: id }, 'kms')
     expect(wrong.json.__type).to.equal('InvalidSignatureException')
-    const own = await administration({ ...on.server, arn: '' }, 'ApproveRequest', { ApprovalRequestId: id })
+    const own = await administration(on.server, 'ApproveRequest', { ApprovalRequestId: id })
     expect(own.json.__type).to.equal('AccessDeniedException')
   })
 

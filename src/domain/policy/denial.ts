@@ -28,6 +28,11 @@ export function ciphertextDenied(caller: Who, action: string): KmsError {
   return denied(caller, action, ' on the resource associated with this ciphertext', foreign)
 }
 
+/** Whether it was left open if there is such a resource: then nothing else may tell, either. */
+export function isForeignDenial(message: string): boolean {
+  return message.endsWith(foreign)
+}
+
 const foreign = 'because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy '
   + 'explicitly denies access'
 
