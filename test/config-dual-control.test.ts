@@ -26,6 +26,8 @@ describe('configuration of dual control', () => {
       'dualControl.r.operations: Decrypt changes nothing that could wait for approval'],
     ['of an operation that takes a password', { operations: ['CreateCustomKeyStore'] },
       'dualControl.r.operations: CreateCustomKeyStore takes or gives secrets, which are not kept while they wait'],
+    ['of an operation whose caller wants its answer', { operations: ['ReEncrypt'] },
+      'dualControl.r.operations: ReEncrypt gives what nobody would be there to get'],
     ['of approvals', { operations: ['ApproveRequest'] }, 'dualControl.r.operations: ApproveRequest is how requests are decided about'],
     ['of rejections', { operations: ['RejectRequest'] }, 'dualControl.r.operations: RejectRequest is how requests are decided about'],
     ['without a number', { approvals: undefined }, 'dualControl.r.approvals is missing'],

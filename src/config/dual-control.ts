@@ -55,7 +55,9 @@ function unfit(name: string): string | undefined {
   if (!operation) return 'is not the name of an operation'
   if (deciding.has(name)) return 'is how requests are decided about'
   if (operation.readOnly) return 'changes nothing that could wait for approval'
-  return hasSecrets(operation) ? 'takes or gives secrets, which are not kept while they wait' : undefined
+  if (hasSecrets(operation)) return 'takes or gives secrets, which are not kept while they wait'
+  const hasBytes = Object.values(operation.contract.output ?? {}).some(({ type }) => type === 'blob')
+  return hasBytes ? 'gives what nobody would be there to get' : undefined
 }
 
 function hasSecrets({ contract: { input, output } }: Operation): boolean {

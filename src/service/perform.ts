@@ -89,7 +89,7 @@ async function answer(
   await visit.enter(caller)
   const operation = front.operation()
   record.operation = operation
-  await visit.begin(caller, operation.name)
+  await visit.begin(caller, operation)
   const input = front.input(operation)
   record.input = input
   return permitted({ record, origin, caller, region, operation, input }, services)

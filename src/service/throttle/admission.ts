@@ -1,6 +1,7 @@
 import type { Caller } from '../../domain/caller.js'
+import type { Operation } from '../operation.js'
+import { paceOf, type Place, type Places } from './places.js'
 import { tenantOf, type CallRates } from './rates.js'
-import type { Place, Places } from './places.js'
 
 /** Lets calls in as soon as it is known whose they are, and before anything is done for them. */
 export class Admission {
@@ -34,9 +35,9 @@ export class Visit {
   }
 
   /** Waits for its turn among the calls of its account. */
-  async begin(caller: Caller, operation: string): Promise<void> {
-    this.#rates.ofAction(caller, operation)
-    await this.#place?.work(operation)
+  async begin(caller: Caller, operation: Pick<Operation, 'name' | 'readOnly'>): Promise<void> {
+    this.#rates.ofAction(caller, operation.name)
+    await this.#place?.work(paceOf(operation))
   }
 
   /** To be called once, when the call is over, wherever it ended. */

@@ -7,21 +7,26 @@ export interface PlaceLimits {
   readonly inFlightPerAccountMax: number
   /** Of these, those that are worked on; the rest waits for its turn, so that what HSM and queues hold of one account is little. */
   readonly atWorkPerAccountMax: number
-  /** The same of operations that may take long. They take no turn of the quick ones, and leave room in the HSM for those of others. */
+  /** The same of those that are slow. They take no turn of the quick ones, and leave room in the HSM for those of others. */
   readonly slowPerAccountMax: number
   /** Longest wait for a turn. */
   readonly waitMsMax: number
 }
 
-/** Operations that make, import or destroy key material, or read much: some of them take seconds. */
-const slowOperations: ReadonlySet<string> = new Set([
-  'CreateKey', 'ReplicateKey', 'RotateKeyOnDemand', 'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext',
-  'GetParametersForImport', 'ImportKeyMaterial', 'DeleteImportedKeyMaterial',
-  'CreateCustomKeyStore', 'UpdateCustomKeyStore', 'DeleteCustomKeyStore', 'ConnectCustomKeyStore', 'DisconnectCustomKeyStore',
-  'ApproveRequest', 'LookupEvents',
+/** `slow` takes some of the time of everybody else: of a disk or of the HSM. */
+export type Pace = 'quick' | 'slow'
+
+/** Count as changes, and change nothing here. */
+const quickChanges: ReadonlySet<string> = new Set(['Encrypt', 'ReEncrypt'])
+/** Make key pairs, or read much. */
+const slowReads: ReadonlySet<string> = new Set([
+  'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext', 'GetParametersForImport', 'LookupEvents',
 ])
 
-type Pace = 'quick' | 'slow'
+/** What is written is written through to the disk, which nobody else can do anything meanwhile; and some of it makes keys in the HSM. */
+export function paceOf({ name, readOnly }: { readonly name: string, readonly readOnly: boolean }): Pace {
+  return (readOnly ? slowReads.has(name) : !quickChanges.has(name)) ? 'slow' : 'quick'
+}
 
 /** Calls of one account. */
 interface Tenant {
@@ -56,7 +61,7 @@ export class Places {
     this.#tenants.set(account, tenant)
     const turns = isShared ? new Turn(tenant, this.#limits) : undefined
     return {
-      work: async operation => turns?.take(slowOperations.has(operation) ? 'slow' : 'quick'),
+      work: async pace => turns?.take(pace),
       leave: () => {
         turns?.end()
         this.#inFlight -= 1
@@ -69,7 +74,7 @@ export class Places {
 
 export interface Place {
   /** Resolves when it is the turn of this call. Throws ThrottlingException when that takes too long. */
-  work(operation: string): Promise<void>
+  work(pace: Pace): Promise<void>
   /** To be called once, whatever became of the call. */
   leave(): void
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { Places, type Place, type PlaceLimits } from '../../../src/service/throttle/places.js'
+import { paceOf, Places, type Pace, type Place, type PlaceLimits } from '../../../src/service/throttle/places.js'
+import { allOperations } from '../../../src/service/administration.js'
 import { somePlaces } from '../../support/admission.js'
 import { refused } from '../../support/refusal.js'
 
@@ -41,7 +42,7 @@ describe('places for calls', () => {
   it('are all for the one account where there is no other', async () => {
     const places = placesWith({ inFlightMax: 10, inFlightPerAccountMax: 3, atWorkPerAccountMax: 1, slowPerAccountMax: 1 }, false)
     const all = await entered(places, 'a', 10)
-    await Promise.all(all.map(place => place.work('CreateKey')))
+    await Promise.all(all.map(place => place.work('slow')))
     await refused(places.enter('a'), 'ThrottlingException')
   })
 })
@@ -53,8 +54,8 @@ describe('turns of the calls of one account', () => {
     const calls = new Map<string, Call>()
     for (const name of names) {
       const place = await places.enter(account)
-      const [operation = ''] = name.split(' ')
-      void place.work(operation).then(() => begun.push(name))
+      const [pace = ''] = name.split(' ')
+      void place.work(pace as Pace).then(() => begun.push(name))
       calls.set(name, { name, leave: () => place.leave() })
     }
     await settle()
@@ -64,49 +65,60 @@ describe('turns of the calls of one account', () => {
   it('come in order, so many at once, and do not wait for those of another', async () => {
     const places = placesWith({ atWorkPerAccountMax: 2 })
     const begun: string[] = []
-    const calls = await begin(places, 'a', ['Encrypt 1', 'Encrypt 2', 'Encrypt 3', 'Encrypt 4'], begun)
-    expect(begun).to.deep.equal(['Encrypt 1', 'Encrypt 2'])
-    await begin(places, 'b', ['Decrypt 1'], begun)
-    expect(begun.at(-1)).to.equal('Decrypt 1')
-    calls.get('Encrypt 2')?.leave()
+    const calls = await begin(places, 'a', ['quick 1', 'quick 2', 'quick 3', 'quick 4'], begun)
+    expect(begun).to.deep.equal(['quick 1', 'quick 2'])
+    await begin(places, 'b', ['quick of b'], begun)
+    expect(begun.at(-1)).to.equal('quick of b')
+    calls.get('quick 2')?.leave()
     await settle()
-    expect(begun.at(-1)).to.equal('Encrypt 3')
+    expect(begun.at(-1)).to.equal('quick 3')
     // One that comes now waits behind those that do already.
-    await begin(places, 'a', ['Encrypt 5'], begun)
-    calls.get('Encrypt 1')?.leave()
+    await begin(places, 'a', ['quick 5'], begun)
+    calls.get('quick 1')?.leave()
     await settle()
-    expect(begun.at(-1)).to.equal('Encrypt 4')
-    calls.get('Encrypt 3')?.leave()
+    expect(begun.at(-1)).to.equal('quick 4')
+    calls.get('quick 3')?.leave()
     await settle()
-    expect(begun.at(-1)).to.equal('Encrypt 5')
+    expect(begun.at(-1)).to.equal('quick 5')
   })
 
   it('of quick calls are not taken by slow ones, and the other way round', async () => {
     const places = placesWith({ atWorkPerAccountMax: 1, slowPerAccountMax: 1 })
     const begun: string[] = []
-    const names = ['GenerateDataKeyPair 1', 'ImportKeyMaterial 1', 'Encrypt 1', 'Encrypt 2']
+    const names = ['slow 1', 'slow 2', 'quick 1', 'quick 2']
     const calls = await begin(places, 'a', names, begun)
-    expect(begun).to.deep.equal(['GenerateDataKeyPair 1', 'Encrypt 1'])
-    calls.get('Encrypt 1')?.leave()
+    expect(begun).to.deep.equal(['slow 1', 'quick 1'])
+    calls.get('quick 1')?.leave()
     await settle()
-    expect(begun.at(-1)).to.equal('Encrypt 2')
-    calls.get('GenerateDataKeyPair 1')?.leave()
+    expect(begun.at(-1)).to.equal('quick 2')
+    calls.get('slow 1')?.leave()
     await settle()
-    expect(begun.at(-1)).to.equal('ImportKeyMaterial 1')
+    expect(begun.at(-1)).to.equal('slow 2')
   })
 
   it('that do not come in time are given up, and cost nobody else a turn', async () => {
     const places = placesWith({ atWorkPerAccountMax: 1, waitMsMax: 30 })
     const [first, second, third] = await entered(places, 'a', 3)
-    await first?.work('Encrypt')
-    const late = second?.work('Encrypt') ?? Promise.resolve()
+    await first?.work('quick')
+    const late = second?.work('quick') ?? Promise.resolve()
     await refused(late, 'ThrottlingException')
     second?.leave()
-    const waiting = third?.work('Encrypt')
+    const waiting = third?.work('quick')
     first?.leave()
     await waiting
     third?.leave()
     const [fourth] = await entered(places, 'a', 1)
-    await fourth?.work('Encrypt')
+    await fourth?.work('quick')
+  })
+})
+
+describe('the pace of an operation', () => {
+  const paced = (pace: Pace) => [...allOperations.values()].filter(operation => paceOf(operation) === pace).map(({ name }) => name)
+
+  it('is slow for what writes, makes keys or reads much, and quick for what uses keys', () => {
+    expect(paced('slow')).to.include.members(['CreateKey', 'TagResource', 'CreateGrant', 'ImportKeyMaterial', 'GenerateDataKeyPair',
+      'GetParametersForImport', 'LookupEvents', 'ApproveRequest'])
+    expect(paced('quick')).to.include.members(['Encrypt', 'Decrypt', 'ReEncrypt', 'GenerateDataKey', 'Sign', 'Verify', 'GenerateMac',
+      'GenerateRandom', 'DescribeKey', 'ListKeys', 'GetApprovalRequest'])
   })
 })
