@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-files/audit-log.js'
+import { AuditFileEvents } from './adapters/audit-files/events.js'
 import { writeCredentialsFile } from './adapters/credentials-file.js'
 import { headFile } from './adapters/head-file.js'
 import { nobleMlKem } from './adapters/noble-ml-kem.js'
@@ -10,27 +11,27 @@ import { openSqlite } from './adapters/sql/sqlite.js'
 import { certificatesIn, nitroAttestation } from './adapters/nitro/attestation.js'
 import { systemClock } from './adapters/system-clock.js'
 import { createLog } from './adapters/winston-log.js'
-import { contracts } from './api/operations.js'
 import { credentialsOf, updateEndpoint, urlOf } from './compose/credentials-file.js'
 import { openOtherStores } from './compose/custom-key-stores.js'
+import { doorsOf } from './compose/doors.js'
+import { admissionOf, httpInFlightMax } from './compose/guards.js'
+import { startJobs, type Jobs } from './compose/jobs.js'
 import type { OpenedKeyStores } from './compose/key-stores.js'
 import { Opened } from './compose/opened.js'
-import { signingCredentials, stsDoor, stsServices } from './compose/sts.js'
+import { openControl, reportUnknown } from './compose/operator.js'
+import { signingCredentials, stsServices } from './compose/sts.js'
 import { openKeyStores } from './compose/tokens.js'
 import type { Config } from './config.js'
 import { rootMaterial } from './domain/material.js'
-import { controlServer } from './http/control.js'
 import { frontDoor } from './http/front-door.js'
-import { jsonEndpoint } from './http/json/endpoint.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
-import { deleteExpiredKeys, rotateDueKeys } from './jobs/due-keys.js'
-import { every, type Repeated } from './jobs/every.js'
-import { expireImportedMaterial, removeWrappingKeys } from './jobs/expire-material.js'
 import type { Attestation } from './ports/attestation.js'
 import type { AuditLog } from './ports/audit-log.js'
 import type { Clock } from './ports/clock.js'
 import type { Log } from './ports/log.js'
 import type { Installation, Store } from './ports/store.js'
+import { allOperations } from './service/administration.js'
+import { DualControl } from './service/approvals/dual-control.js'
 import { KeyPolicies } from './service/authorization/key-policies.js'
 import { BackingKeys } from './service/backing-keys.js'
 import { CapacityWatch } from './service/capacity.js'
@@ -45,34 +46,26 @@ import { InvocationMemory } from './service/invocations.js'
 import { KeyPairs } from './service/key-pairs/key-pairs.js'
 import { KeyVersions } from './service/key-versions.js'
 import { LastUsage } from './service/last-usage.js'
-import { operations } from './service/operations.js'
 import { Pages } from './service/paging.js'
 import { performer } from './service/perform.js'
 import { Recipients } from './service/recipients.js'
 import { readiness } from './service/readiness.js'
-import { reconcile, reportKeysWithoutRegion, reportKeysWithoutStore, reportOrphans } from './service/reconcile.js'
 import { acceptRollback, StoreHead } from './service/rollback.js'
 import { firstRoots, rowAuthenticator } from './service/roots.js'
 import { recordRotation } from './service/rotate-keys.js'
 import type { Services } from './service/services.js'
+import { FailingSources } from './service/throttle/failing-sources.js'
 import { Turns } from './service/turns.js'
 
 /** Requests in flight at a stop get this long to finish. */
 const closeDeadlineMs = 10_000
 const ownerOnlyDirectory = 0o700
-/** How far GetKeyLastUsage may be behind after a crash. */
-const lastUsageLagMsMax = 60_000
 
 export interface Server {
   readonly url: string
   readonly credentialsFile: string
   readonly services: Services
-  /** The work that otherwise runs by the clock. */
-  readonly jobs: Readonly<Record<
-    'rotateDueKeys' | 'deleteExpiredKeys' | 'expireMaterial' | 'reconcile' | 'advanceHead' | 'lookAtCapacity' |
-    'flushLastUsage' | 'forgetInvocations',
-    Repeated
-  >>
+  readonly jobs: Jobs
   /** Finishes what is in flight, then lets go of everything. */
   close(): Promise<void>
 }
@@ -110,8 +103,9 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   const services = await servicesOf({ config, keyStores, customKeyStores, store, audit, clock, log, owner, installed })
   const head = new StoreHead(store.instance, headFile(join(config.audit.directory, 'store-head')), installed)
   await checkRollback(head, services, config)
-  const jobs = await startJobs(services, config, owner, opened, head)
-  const http = httpServer(config, services)
+  const sources = new FailingSources(config.throttle.failures, clock, log)
+  const jobs = await startJobs({ services, config, owner, opened, head, sources })
+  const http = httpServer(config, services, sources)
   const { port } = await http.listen(config.listen.port, config.listen.host)
   opened.push(() => http.close(closeDeadlineMs))
   const url = urlOf(config, port)
@@ -147,13 +141,16 @@ async function servicesOf(
   },
 ): Promise<Services> {
   const directory = new Directory(store)
+  const identities = new IdentityDirectory(store)
   const keyVersions = new KeyVersions({ keyStores, store, directory, clock, log, owner })
   return {
     accountId: installed.accountId,
     regions: config.regions,
     hsm: keyStores.roots,
-    keyStores, store, directory, audit, clock, log,
-    identities: new IdentityDirectory(store),
+    keyStores, store, directory, identities, audit, clock, log,
+    admission: admissionOf(config, identities, clock),
+    auditEvents: new AuditFileEvents(config.audit.directory),
+    dualControl: new DualControl({ rules: config.dualControl, operations: allOperations, owner }),
     keyPolicies: new KeyPolicies(log),
     grantIndex: new GrantIndex(store),
     capacity: new CapacityWatch(keyStores, log),
@@ -193,81 +190,23 @@ async function checkRollback(head: StoreHead, services: Services, { acceptRollba
   await head.advance()
 }
 
-/** What a crash left behind is cleared, and what is due is done, before the first call is served. */
-async function startJobs(
-  services: Services, { jobs: { intervalMs } }: Config, owner: string, opened: Opened, head: StoreHead,
-): Promise<Server['jobs']> {
-  const { log } = services
-  const removeOldWrappingKeys = removeWrappingKeys(services)
-  const jobs = {
-    reconcile: every(intervalMs, 'reconcile', async () => {
-      // One batch after the other, until one finds nothing that it can take back.
-      while ((await reconcile(services, owner, true)).undone > 0);
-    }, log),
-    rotateDueKeys: every(intervalMs, 'rotate due keys', async () => void await rotateDueKeys(services, owner), log),
-    advanceHead: every(intervalMs, 'advance the head of the store', () => head.advance(), log),
-    lookAtCapacity: every(intervalMs, 'look at the capacity of the key stores', () => services.capacity.look(), log),
-    deleteExpiredKeys: every(intervalMs, 'delete expired keys', async () => void await deleteExpiredKeys(services, owner), log),
-    expireMaterial: every(intervalMs, 'expire imported material', async () => {
-      await expireImportedMaterial(services, owner)
-      await removeOldWrappingKeys()
-    }, log),
-    flushLastUsage: every(
-      Math.min(intervalMs, lastUsageLagMsMax), 'write the last usages of keys', () => services.lastUsage.flush(), log),
-    forgetInvocations: every(intervalMs, 'forget old invocations', async () => void await services.invocations.forgetOld(), log),
-  }
-  // What the last calls noted; the store is closed after that.
-  opened.push(() => services.lastUsage.flush().catch(error => log.error('the last usages of keys could not be written', { error })))
-  for (const job of Object.values(jobs)) opened.push(() => job.stop())
-  await jobs.reconcile.now()
-  await jobs.deleteExpiredKeys.now()
-  return jobs
-}
-
-function httpServer(config: Config, services: Services): HttpServer {
+function httpServer(config: Config, services: Services, sources: FailingSources): HttpServer {
   const { clock, log } = services
-  const { bodyBytesMax, inFlightMax, connectionsMax } = config.limits
+  const { bodyBytesMax, connectionsMax } = config.limits
   const deps = {
-    credentials: signingCredentials(services), regions: new Set(config.regions), perform: performer(services), clock, log,
+    credentials: signingCredentials(services), regions: new Set(config.regions), perform: performer(services), clock, log, sources,
   }
   return createHttpServer({
-    endpoint: frontDoor({
-      kms: jsonEndpoint({ service: 'kms', targetPrefix: 'TrentService.', contracts, operations }, deps), sts: stsDoor(deps),
-    }),
+    endpoint: frontDoor(doorsOf(deps)),
     ready: () => readiness(services),
-    limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: inFlightMax },
+    limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: httpInFlightMax(config) },
     ...config.tls && { tls: { certificate: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) } },
     clock,
     log,
   })
 }
 
-/** Of the operator's view (`claviger hsm watch`). */
-export function controlSocket({ dataDir }: Pick<Config, 'dataDir'>): string {
-  return join(dataDir, 'control.sock')
-}
-
-async function openControl(config: Config, { keyStores, capacity, log }: Services, opened: Opened): Promise<void> {
-  const page = () => keyStores.names.map(name => ({
-    name, connection: keyStores.connection(name).state, ...keyStores.get(name).status(), capacity: capacity.latest(name),
-  }))
-  const control = await controlServer({ path: controlSocket(config), pages: { '/key-stores': page }, log })
-  if (control) opened.add(control)
-}
-
-/** What neither token nor database can explain alone; a store that comes later is looked at when it does. */
-function reportUnknown(services: Services, keyStores: OpenedKeyStores): void {
-  const { log } = services
-  reportKeysWithoutRegion(services).catch((error: unknown) => log.warn('could not look for regions that are not served', { error }))
-  reportKeysWithoutStore(services).catch((error: unknown) => log.warn('could not count the keys of the key stores', { error }))
-  keyStores.onOpened(keyStore => {
-    reportOrphans(services, keyStore).catch((error: unknown) => {
-      log.warn('could not look for unknown objects in the HSM', { keyStore, error })
-    })
-  })
-  services.capacity.look().catch((error: unknown) => log.warn('could not look at the capacity of the key stores', { error }))
-}
-
+export { controlSocket } from './compose/operator.js'
 export { pkcs11Config } from './compose/tokens.js'
 
 export function logOf({ log: { level, format } }: Config): Log {

@@ -3,10 +3,13 @@ import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parse } from 'yaml'
 import type { IssuerWithKeys } from './adapters/web-identity/identity-providers.js'
+import { readDualControl } from './config/dual-control.js'
 import { readIssuers } from './config/issuers.js'
 import { isLoopback } from './config/loopback.js'
 import { ConfigError, Reader } from './config/reader.js'
 import { readStores, type StoresConfig } from './config/stores.js'
+import { readThrottle, type ThrottleConfig } from './config/throttle.js'
+import type { ApprovalRule } from './domain/approval.js'
 import { defaultLimits } from './http/limits.js'
 
 /** Everything that can be set, checked and frozen. Made once at start from environment and file; see hsm-config/softhsm.yaml. */
@@ -20,9 +23,14 @@ export interface Config extends StoresConfig {
   readonly accountId: string | undefined
   /** The first is the home region. */
   readonly regions: readonly string[]
-  readonly limits: { readonly bodyBytesMax: number, readonly inFlightMax: number, readonly connectionsMax: number }
+  readonly limits: {
+    readonly bodyBytesMax: number, readonly inFlightMax: number, readonly inFlightPerAccountMax: number, readonly connectionsMax: number
+  }
   /** Whose tokens AssumeRoleWithWebIdentity takes. */
   readonly sts: { readonly issuers: readonly IssuerWithKeys[] }
+  readonly throttle: ThrottleConfig
+  /** Which operations wait for the approval of others. */
+  readonly dualControl: readonly ApprovalRule[]
   readonly kms: { readonly onDemandRotationsMax: number, readonly sealsPerVersionMax: number }
   /** A server whose event loop does not turn for so long is killed and started anew. */
   readonly supervisor: { readonly hangSeconds: number }
@@ -78,12 +86,10 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
     accountId: accountId(either('CLAVIGER_ACCOUNT_ID', reader.text('accountId')), reader),
     regions: regions(listOf(environment.CLAVIGER_REGIONS) ?? regionsInFile ?? ['us-east-1'], reader),
     ...stores,
-    limits: {
-      bodyBytesMax: reader.integer('limits.bodyBytes', 16_384, 16 * 1024 * 1024) ?? defaultLimits.bodyBytesMax,
-      inFlightMax: reader.integer('limits.inFlight', 1, 100_000) ?? defaultLimits.requestsInFlightMax,
-      connectionsMax: reader.integer('limits.connections', 1, 1_000_000) ?? defaultLimits.connectionsMax,
-    },
+    limits: limits(reader),
     sts: { issuers: readIssuers(reader, reading) },
+    throttle: readThrottle(reader),
+    dualControl: readDualControl(reader),
     kms: {
       onDemandRotationsMax: reader.integer('kms.onDemandRotationsMax', 0, 10_000) ?? onDemandRotationsDefault,
       sealsPerVersionMax: reader.integer('kms.sealsPerVersionMax', 1, sealsPerVersionLimit) ?? sealsPerVersionLimit,
@@ -105,6 +111,17 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
   }
   reader.finish()
   return frozen(config)
+}
+
+function limits(reader: Reader): Config['limits'] {
+  const inFlightMax = reader.integer('limits.inFlight', 1, 100_000) ?? defaultLimits.requestsInFlightMax
+  const inFlightPerAccountMax = reader.integer('limits.inFlightPerAccount', 1, 100_000) ?? Math.ceil(inFlightMax / 2)
+  if (inFlightPerAccountMax > inFlightMax) reader.fault('limits.inFlightPerAccount must not be more than limits.inFlight')
+  return {
+    bodyBytesMax: reader.integer('limits.bodyBytes', 16_384, 16 * 1024 * 1024) ?? defaultLimits.bodyBytesMax,
+    inFlightMax, inFlightPerAccountMax,
+    connectionsMax: reader.integer('limits.connections', 1, 1_000_000) ?? defaultLimits.connectionsMax,
+  }
 }
 
 /** A variable that holds a PIN may be called as ours are. */

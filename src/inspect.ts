@@ -150,3 +150,5 @@ export function attributeValueName(attribute: string, value: boolean | number | 
 export type { ProbeReport, ProbeTarget, SelfTestReport }
 
 export const adminCredentials = readCredentialsFile
+
+export { callAdministration } from './compose/administration-client.js'

@@ -20,8 +20,13 @@ describe('configuration', () => {
     clusters: {},
     defaultKeyStore: 'default',
     regionKeyStores: {},
-    limits: { bodyBytesMax: 524_288, inFlightMax: 1_024, connectionsMax: 10_000 },
-    sts: { issuers: [] },
+    limits: { bodyBytesMax: 524_288, inFlightMax: 1_024, inFlightPerAccountMax: 512, connectionsMax: 10_000 },
+      sts: { issuers: [] },
+      throttle: {
+        account: { perSecond: 50_000, burst: 100_000 }, principalAction: { perSecond: 50_000, burst: 100_000 },
+        failures: { perSecond: 1, burst: 1_000 }, accounts: {}, actions: {},
+      },
+      dualControl: [],
     kms: { onDemandRotationsMax: 25, sealsPerVersionMax: 4_294_967_296 },
     supervisor: { hangSeconds: 10 },
     jobs: { intervalMs: 60_000 },
@@ -37,6 +42,7 @@ describe('configuration', () => {
   })
 
   it('takes every setting from the file', () => {
+    const approvers = ['arn:aws:iam::111122223333:user/team/a', 'arn:aws:iam::444455556666:role/b']
     const lanes = {
       count: 256, callDeadlineMs: 10, slowCallDeadlineMs: 3_600_000, queueMax: 1, queueWaitMs: 600_000, openGapMs: 0, keepAliveMs: 0,
     }
@@ -60,7 +66,13 @@ describe('configuration', () => {
       regionKeyStores: { 'onprem-1': 'usb-2' },
       sts: { issuers: { idp: { issuer: 'https://idp.example', jwksUrl: 'https://idp.example/keys', audiences: ['claviger'] } } },
       supervisor: { hangSeconds: 60 },
-      limits: { bodyBytes: 16_384, inFlight: 1, connections: 2 },
+      limits: { bodyBytes: 16_384, inFlight: 3, inFlightPerAccount: 1, connections: 2 },
+      throttle: {
+        accountPerSecond: 1, accountBurst: 2, principalActionPerSecond: 3, principalActionBurst: 4,
+        failedSignaturesPerSecond: 5, failedSignaturesBurst: 6,
+        accounts: { '000000000001': { perSecond: 7, burst: 8 } }, actions: { CreateKey: { perSecond: 9 } },
+      },
+      dualControl: { 'a_rule-1': { operations: ['PutKeyPolicy', 'ScheduleKeyDeletion'], approvals: 1, approvers, expiresHours: 2 } },
       kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000 },
       jobs: { intervalSeconds: 5 },
       audit: { directory: '/audit', segmentBytes: 65_536 },
@@ -92,7 +104,14 @@ describe('configuration', () => {
         }],
       },
       supervisor: { hangSeconds: 60 },
-      limits: { bodyBytesMax: 16_384, inFlightMax: 1, connectionsMax: 2 },
+      limits: { bodyBytesMax: 16_384, inFlightMax: 3, inFlightPerAccountMax: 1, connectionsMax: 2 },
+      throttle: {
+        account: { perSecond: 1, burst: 2 }, principalAction: { perSecond: 3, burst: 4 }, failures: { perSecond: 5, burst: 6 },
+        accounts: { '000000000001': { perSecond: 7, burst: 8 } }, actions: { CreateKey: { perSecond: 9, burst: 9 } },
+      },
+      dualControl: [
+        { name: 'a_rule-1', operations: ['PutKeyPolicy', 'ScheduleKeyDeletion'], approvals: 1, approvers, expiresMs: 7_200_000 },
+      ],
       kms: { onDemandRotationsMax: 0, sealsPerVersionMax: 1_000 },
       jobs: { intervalMs: 5_000 },
       audit: { directory: '/audit', segmentBytesMax: 65_536 },
@@ -233,6 +252,17 @@ describe('configuration', () => {
       ['a body too small', { limits: { bodyBytes: 1 } }, 'limits.bodyBytes must be a whole number from 16384 to 16777216'],
       ['a number that is not whole', { limits: { inFlight: 1.5 } }, 'limits.inFlight must be a whole number from 1 to 100000'],
       ['a number in quotes', { limits: { connections: '1' } }, 'limits.connections must be a whole number from 1 to 1000000'],
+      ['a share that is more than all', { limits: { inFlight: 2, inFlightPerAccount: 3 } },
+        'limits.inFlightPerAccount must not be more than limits.inFlight'],
+      ['a rate of nothing', { throttle: { accountPerSecond: 0 } }, 'throttle.accountPerSecond must be a whole number from 1 to 1000000'],
+      ['a rate of an account without one', { throttle: { accounts: { '111122223333': { burst: 1 } } } },
+        'throttle.accounts.111122223333.perSecond is missing'],
+      ['a rate of an account that YAML takes for another number', 'throttle:\n  accounts:\n    012345670123: { perSecond: 1 }\n',
+        'throttle.accounts: "12345670123" is not the 12 digits of an account (in YAML within quotes)'],
+      ['a rate of an operation that there is not', { throttle: { actions: { 'kms:CreateKey': { perSecond: 1 } } } },
+        'throttle.actions: "kms:CreateKey" is not the name of an operation'],
+      ['a setting of a rate that there is not', { throttle: { actions: { CreateKey: { perSecond: 1, perMinute: 1 } } } },
+        'there is no setting throttle.actions.CreateKey.perMinute'],
       ['a negative count', { kms: { onDemandRotationsMax: -1 } }, 'kms.onDemandRotationsMax must be a whole number from 0 to 10000'],
       ['more seals than SP 800-38D allows', { kms: { sealsPerVersionMax: 2 ** 32 + 1 } },
         'kms.sealsPerVersionMax must be a whole number from 1 to 4294967296'],

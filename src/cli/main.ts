@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.js'
 import { UnusableInput } from '../inspect.js'
+import { approveRequest, listApprovals, rejectRequest, showApproval } from './approvals.js'
+import { auditList } from './audit-list.js'
 import { auditVerify } from './audit-verify.js'
 import { hsmList } from './hsm-list.js'
 import { hsmProbe } from './hsm-probe.js'
@@ -62,6 +64,17 @@ audit.command('verify')
   .option('--json', 'print JSON')
   .action(auditVerify)
 
+audit.command('list')
+  .description('events that you may see, the newest first, from a running server')
+  .option('--since <time>', 'not before this time (2026-01-31T12:00:00Z), or not longer ago than that (90s, 15m, 2h, 7d)')
+  .option('--until <time>', 'not after this time, written likewise')
+  .option('--event-name <name>', 'only of this operation')
+  .option('--key <arn>', 'only about this key: its ARN or id')
+  .option('--user <name>', 'only of this user or session: its name or ARN')
+  .option('--limit <number>', 'so many at most (100)')
+  .option('--json', 'print JSON')
+  .action(auditList)
+
 const key = program.command('key').description('look at keys, or manage them through the API')
 key.command('evidence')
   .description('what the HSM says of the objects behind a key, as recorded when they were made and as read now')
@@ -77,6 +90,20 @@ key.command('create')
   .option('--json', 'print JSON')
   .action(createKey)
 key.command('rotate').description('rotate a key now').argument('<key id>').option('--json', 'print JSON').action(rotateKey)
+
+const approvals = program.command('approvals').description('calls that wait for the approval of others (dual control)')
+approvals.command('list')
+  .description('requests of your account, and those that you may decide about')
+  .option('--status <status>', 'pending (the default), executing, done, failed, interrupted, rejected, expired or all')
+  .option('--json', 'print JSON')
+  .action(listApprovals)
+approvals.command('show').description('all that there is to know about a request').argument('<id>')
+  .option('--json', 'print JSON').action(showApproval)
+approvals.command('approve').description('approve a request: with the last approval that it needs it is done').argument('<id>')
+  .option('--json', 'print JSON').action(approveRequest)
+approvals.command('reject').description('end a request without effect').argument('<id>')
+  .option('--reason <text>', 'why, for the requester and the audit log')
+  .option('--json', 'print JSON').action(rejectRequest)
 
 program.command('operations')
   .description('the operations of the API and the key specs: what works, what of the HSM it needs, how it differs from AWS KMS; Markdown')

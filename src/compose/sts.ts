@@ -1,13 +1,10 @@
 import { identityProviders } from '../adapters/web-identity/identity-providers.js'
 import type { Config } from '../config.js'
-import type { Endpoint } from '../http/message.js'
-import { stsEndpoint, type StsEndpointDeps } from '../http/sts/endpoint.js'
 import type { Clock } from '../ports/clock.js'
 import type { Hsm } from '../ports/hsm.js'
 import type { Log } from '../ports/log.js'
 import { AccessKeys } from '../service/credentials.js'
 import type { Services } from '../service/services.js'
-import { stsOperations } from '../service/sts/operations.js'
 import { SessionTokens } from '../service/sts/session-tokens.js'
 import { Sessions } from '../service/sts/sessions.js'
 import { SigningCredentials } from '../service/sts/signing-credentials.js'
@@ -28,8 +25,4 @@ export function stsServices({ config, hsm, macVersion, clock, log }: Parts): Sts
 export function signingCredentials({ store, hsm, identities, clock, sts: { sessionTokens: tokens } }: Services): SigningCredentials {
   const sessions = new Sessions({ tokens, identities, accessKeys: store.credentials, clock })
   return new SigningCredentials(new AccessKeys(store, hsm, identities), sessions)
-}
-
-export function stsDoor(deps: Omit<StsEndpointDeps, 'operations'>): Endpoint {
-  return stsEndpoint({ ...deps, operations: stsOperations })
 }

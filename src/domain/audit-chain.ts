@@ -141,6 +141,14 @@ export function parseRecord(line: Uint8Array): AuditRecord | undefined {
   return { ...place, kind: 'closed' in record ? 'closed' : 'event' }
 }
 
+/** The event in a record; undefined for one of the chain's own, and for a line that is none. */
+export function parseEvent(line: Uint8Array): AuditEvent | undefined {
+  const record = parseObject(line)
+  if (!record || typeof record.eventName !== 'string' || typeof record.eventTime !== 'string') return undefined
+  const { chain: _, seq: __, prev: ___, ...event } = record
+  return event as unknown as AuditEvent
+}
+
 /** The text can only be injective, and the record only be rendered again, if every field has its one form. */
 export function isCheckpoint(value: unknown): value is Checkpoint {
   return isObject(value) && isChain(value.chain) && isCount(value.sequence) && isHash(value.head) && isTime(value.time)

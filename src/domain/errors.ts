@@ -45,6 +45,11 @@ export class KmsError extends Error {
   }
 }
 
+/** There is too much to do already; text as AWS KMS has it. */
+export function throttled(): KmsError {
+  return new KmsError('ThrottlingException', 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.')
+}
+
 /** The one answer to every ciphertext that does not open, whatever the defect (architecture of the ciphertext, README). */
 export function invalidCiphertext(): KmsError {
   return new KmsError('InvalidCiphertextException')

@@ -4,6 +4,7 @@ import type { Clock } from '../ports/clock.js'
 import type { ServiceName } from '../service/operation.js'
 import type { Identity } from '../service/perform.js'
 import { isSessionKeyId } from '../service/sts/session-tokens.js'
+import type { Attempt, FailingSources } from '../service/throttle/failing-sources.js'
 import { isSigned, parseAuthorization, signingKey, terminator, type Authorization, type SignedRequest } from './sigv4.js'
 
 export interface Credential {
@@ -18,6 +19,8 @@ export interface CredentialLookup {
    * die with the object. Throws ExpiredTokenException for a session that has ended.
    */
   lookup(accessKeyId: string, sessionToken: string | undefined): Promise<Credential | undefined>
+  /** Whether `lookup` would answer from memory. */
+  knows?(accessKeyId: string, sessionToken: string | undefined): boolean
 }
 
 export interface AuthenticateDeps {
@@ -25,7 +28,12 @@ export interface AuthenticateDeps {
   /** Regions that this server answers for. */
   readonly regions: ReadonlySet<string>
   readonly clock: Clock
+  /** Without it nobody is refused for failing too often. */
+  readonly sources?: FailingSources
 }
+
+/** A request, and where it came from. */
+export interface ReceivedRequest extends SignedRequest { readonly sourceIp: string }
 
 /** How far the clock of a client may be off, either way. The SDKs correct themselves from 4 minutes on. */
 export const clockSkewMaxMs = 5 * 60_000
@@ -52,13 +60,29 @@ const signingKeys = new WeakMap<Credential, Map<string, Uint8Array>>()
  *
  * A session token with a long-term access key is ignored, signed or not: some clients send what their environment holds.
  */
-export async function authenticate(request: SignedRequest, service: ServiceName, deps: AuthenticateDeps): Promise<Identity> {
+export async function authenticate(request: ReceivedRequest, service: ServiceName, deps: AuthenticateDeps): Promise<Identity> {
+  const attempt = deps.sources?.attempt(request.sourceIp)
+  try {
+    const identity = await verified(request, service, deps, attempt)
+    attempt?.succeeded()
+    return identity
+  } catch (error) {
+    throw attempt ? attempt.failed(error) : error
+  }
+}
+
+async function verified(
+  request: SignedRequest, service: ServiceName, deps: AuthenticateDeps, attempt: Attempt | undefined,
+): Promise<Identity> {
   const authorization = authorizationOf(request)
   const { timestamp, time } = timestampOf(request)
   checkTime(timestamp, time, authorization, deps.clock)
   checkScope(authorization, service, deps.regions)
   checkSignedHeaders(request, authorization)
-  const credential = await deps.credentials.lookup(authorization.accessKeyId, request.headers.get(tokenHeader))
+  const [{ accessKeyId }, sessionToken] = [authorization, request.headers.get(tokenHeader)]
+  const credential = await (attempt
+    ? attempt.lookup({ accessKeyId, sessionToken }, deps.credentials)
+    : deps.credentials.lookup(accessKeyId, sessionToken))
   const signed = isSigned(request, authorization, timestamp, keyFor(credential ?? nobody, authorization))
   if (!credential) throw new KmsError('UnrecognizedClientException', unknownToken)
   if (!signed) throw invalid(mismatch)

@@ -5,7 +5,11 @@ import { isForm } from './sts/form.js'
 export interface Doors {
   readonly kms: Endpoint
   readonly sts: Endpoint
+  readonly iam: Endpoint
 }
+
+/** Of the targets of the administration API. */
+export const administrationPrefix = 'ClavigerAdministration.'
 
 /**
  * Which protocol a request is of shows in its content type and target; whoever speaks none of them is answered in the words of KMS. Nothing
@@ -13,11 +17,12 @@ export interface Doors {
  */
 export function frontDoor(doors: Doors): Endpoint {
   return {
-    answer: request => doorOf(request.headers.get('content-type'), doors).answer(request),
-    refuse: (reason, requestId, contentType) => doorOf(contentType, doors).refuse(reason, requestId),
+    answer: request => doorOf(request.headers.get('content-type'), request.headers.get('x-amz-target'), doors).answer(request),
+    refuse: (reason, requestId, contentType) => doorOf(contentType, undefined, doors).refuse(reason, requestId),
   }
 }
 
-function doorOf(contentType: string | undefined, { kms, sts }: Doors): Endpoint {
-  return isForm(contentType) ? sts : kms
+function doorOf(contentType: string | undefined, target: string | undefined, { kms, sts, iam }: Doors): Endpoint {
+  if (isForm(contentType)) return sts
+  return target?.startsWith(administrationPrefix) ? iam : kms
 }

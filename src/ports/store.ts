@@ -1,4 +1,5 @@
 import type { Aliases } from './aliases.js'
+import type { Approvals } from './approvals.js'
 import type { Checkpoints } from './audit-log.js'
 import type { Credentials } from './credentials.js'
 import type { CustomKeyStores } from './custom-key-stores.js'
@@ -18,6 +19,7 @@ export interface Store {
   readonly invocations: Invocations
   readonly identities: Identities
   readonly credentials: Credentials
+  readonly approvals: Approvals
   readonly checkpoints: Checkpoints
   readonly leases: Leases
   readonly instance: InstanceRecord

@@ -188,7 +188,7 @@ function planOf(members: Members): readonly RecordableMember[] {
 }
 
 /** The members that may stand in a log: no blob, nothing sensitive, no grant token. Names as CloudTrail writes them. */
-function recordableMembers(members: Members | null | undefined, value: unknown): Record<string, unknown> | null {
+export function recordableMembers(members: Members | null | undefined, value: unknown): Record<string, unknown> | null {
   if (!members || typeof value !== 'object' || value === null) return null
   const out: Record<string, unknown> = {}
   let empty = true

@@ -96,7 +96,10 @@ export interface Operation {
   readonly needs: (input: unknown) => readonly KeyNeed[]
   readonly permissions: (input: unknown, scope: Scope) => readonly Permission[]
   readonly run: (call: Call, services: Services) => Promise<unknown>
-  /** What DryRun still has to try, having no effect. Absent when the operation has no DryRun. */
+  /**
+   * What there is still to be tried without any effect: by DryRun, and before a call waits for approval. Absent when there is nothing, and
+   * the operation has no DryRun.
+   */
   readonly rehearse: ((call: Call, services: Services) => Promise<void>) | undefined
   readonly retry: Retry<unknown, unknown> | undefined
 }
@@ -164,7 +167,7 @@ export function onKeys<C extends Contract>(contract: C, operation: OnKeys<NoInfe
     needs: needs as Operation['needs'],
     permissions: (permissions ?? (() => [])) as Operation['permissions'],
     run: run as Operation['run'],
-    rehearse: 'DryRun' in contract.input ? (rehearse ?? (async () => {})) as NonNullable<Operation['rehearse']> : undefined,
+    rehearse: (rehearse ?? ('DryRun' in contract.input ? async () => {} : undefined)) as Operation['rehearse'],
     retry: retry as Operation['retry'],
   }
 }

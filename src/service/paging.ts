@@ -32,6 +32,11 @@ export class Pages {
     return { items: page, end: { Truncated: true, NextMarker: await this.#marker(listing, Buffer.from(position(last))) } }
   }
 
+  /** The marker of a listing that knows its positions by itself. */
+  at(listing: string, position: string): Promise<string> {
+    return this.#marker(listing, Buffer.from(position))
+  }
+
   async #marker(listing: string, position: Buffer): Promise<string> {
     const length = Buffer.alloc(4)
     length.writeUInt32BE(Buffer.byteLength(listing))

@@ -2,12 +2,16 @@ import type { Members } from '../api/shape.js'
 import type { Caller } from '../domain/caller.js'
 import { KmsError } from '../domain/errors.js'
 import { checkState, type UsableKey } from '../domain/key-state.js'
+import type { Key } from '../domain/key.js'
+import { holdForApproval } from './approvals/hold.js'
 import { Access } from './authorization/access.js'
 import { CallRecord, type CallOrigin } from './call-record.js'
 import { refusalOf } from './refusal.js'
 import { invocationName } from './invocations.js'
 import type { AllowedKey, Call, Operation, ServiceName } from './operation.js'
 import type { Services } from './services.js'
+import type { Visit } from './throttle/admission.js'
+import { SourceRefusal } from './throttle/failing-sources.js'
 
 /** What `perform` asks of a front, in this order. Each may throw KmsError; what they do not reach is not in the audit record. */
 export interface Front {
@@ -40,26 +44,36 @@ export function performer(services: Services): Performer {
     // What cannot be recorded must not take effect either.
     if (!services.audit.healthy()) throw new KmsError('KMSInternalException')
     const record = new CallRecord(origin, services.clock)
-    let performed: Performed
+    const visit = services.admission.visit()
     try {
-      performed = await answer(record, origin, front, services)
-    } catch (error) {
-      const refusal = refusalOf(error)
-      await services.audit.append(record.refused(refusal))
-      throw refusal
+      return await recorded(record, services, () => answer(record, origin, front, services, visit))
     } finally {
-      wipe(record.operation?.contract.input, record.input)
+      visit.leave()
     }
-    try {
-      await services.audit.append(record.succeeded())
-    } catch (error) {
-      wipe(record.operation?.contract.output, performed.output)
-      throw error
-    }
-    services.lastUsage.note(
-      { operation: performed.operation.name, usedAt: record.time, eventId: record.eventId, requestId: record.requestId }, record.keys)
-    return performed
   }
+}
+
+async function recorded(record: CallRecord, services: Services, act: () => Promise<Performed>): Promise<Performed> {
+  let performed: Performed
+  try {
+    performed = await act()
+  } catch (error) {
+    const refusal = refusalOf(error)
+    // The only one that leaves no record of its own: nobody knows yet who calls, so any number of these could fill the disk.
+    if (!(refusal instanceof SourceRefusal)) await services.audit.append(record.refused(refusal))
+    throw refusal
+  } finally {
+    wipe(record.operation?.contract.input, record.input)
+  }
+  try {
+    await services.audit.append(record.succeeded())
+  } catch (error) {
+    wipe(record.operation?.contract.output, performed.output)
+    throw error
+  }
+  services.lastUsage.note(
+    { operation: performed.operation.name, usedAt: record.time, eventId: record.eventId, requestId: record.requestId }, record.keys)
+  return performed
 }
 
 /** Overwrites the plaintext among the members, whatever became of the call. */
@@ -71,18 +85,66 @@ function wipe(members: Members | null | undefined, value: unknown): void {
   }
 }
 
-async function answer(record: CallRecord, origin: CallOrigin, front: Front, services: Services): Promise<Performed> {
+async function answer(
+  record: CallRecord, origin: CallOrigin, front: Front, services: Services, visit: Visit,
+): Promise<Performed> {
   record.service = front.service
   const { caller: signer, region } = await front.authenticate()
   record.identified({ caller: signer, region })
   record.eventName = front.eventName?.()
+  if (signer) await visit.enter(signer)
   const operation = front.operation()
   record.operation = operation
+  if (signer) await visit.begin(signer, operation)
   const input = front.input(operation)
   record.input = input
-  const caller = operation.vouched ? await operation.vouched(input, services) : signer
+  const caller = signer ?? await operation.vouched?.(input, services)
   if (!caller) throw new KmsError('MissingAuthenticationTokenException', 'Missing Authentication Token')
-  record.identified({ caller, region })
+  if (!signer) {
+    record.identified({ caller, region })
+    await visit.enter(caller)
+    await visit.begin(caller, operation)
+  }
+  return permitted({ record, origin, caller, region, operation, input }, services)
+}
+
+interface Asked {
+  readonly record: CallRecord
+  readonly origin: CallOrigin
+  readonly caller: Caller
+  readonly region: string
+  readonly operation: Operation
+  readonly input: unknown
+  /** Of a call that others have approved: ARNs of the keys that they were told of. */
+  readonly approvedKeys?: readonly string[]
+}
+
+/** A call that waited for the approval of others and has it (service/approvals). */
+export interface ApprovedCall extends Pick<Asked, 'origin' | 'region' | 'operation' | 'input'> {
+  /** Who asked for it. Throws KmsError if nobody may be taken for that any more. */
+  readonly caller: () => Promise<Caller>
+  readonly keys: readonly string[]
+  /** For the audit record. */
+  readonly details: Readonly<Record<string, string>>
+}
+
+/** The same path from where the caller is known: permission and state are those of now, and there is a record of its own. */
+export async function performApproved({ caller: callerOf, keys, details, ...call }: ApprovedCall, services: Services): Promise<Performed> {
+  if (!services.audit.healthy()) throw new KmsError('KMSInternalException')
+  const { origin, region, operation, input } = call
+  const record = new CallRecord(origin, services.clock)
+  record.operation = operation
+  record.input = input
+  for (const [name, value] of Object.entries(details)) record.detail(name, value)
+  return recorded(record, services, async () => {
+    const caller = await callerOf()
+    record.identified({ caller, region })
+    return permitted({ ...call, record, caller, approvedKeys: keys }, services)
+  })
+}
+
+async function permitted(asked: Asked, services: Services): Promise<Performed> {
+  const { record, origin, caller, region, operation, input } = asked
   const scope = { region, accountId: caller.accountId }
   operation.check(input, scope)
   const recipient = services.recipients.verify(input)
@@ -99,20 +161,20 @@ async function answer(record: CallRecord, origin: CallOrigin, front: Front, serv
     used: ({ arn }, { version, keyMaterialId }) => record.used(arn, version, keyMaterialId),
     detail: (name, value) => record.detail(name, value),
   }
-  const output = await once(operation, call, found, services, record)
+  const output = await once(asked, call, found, services)
   record.output = output
   return { operation, output }
 }
 
 /** Runs the operation, unless this is a retry of a call that has been: that is known before the state of its keys is, which it changed. */
-function once(
-  operation: Operation, call: Call, found: readonly AllowedKey[] | KmsError, services: Services, record: CallRecord,
-): Promise<unknown> {
+function once(asked: Asked, call: Call, found: readonly AllowedKey[] | KmsError, services: Services): Promise<unknown> {
+  const { operation, record, approvedKeys } = asked
   async function run(): Promise<unknown> {
     if (found instanceof KmsError) throw found
     const keys = usableKeys(found, services)
     record.keys = keys.map(({ key }) => key)
-    return runOrRehearse(operation, { ...call, keys, outcomes: found.map(({ outcome }) => outcome) }, services)
+    if (approvedKeys) requireSameKeys(approvedKeys, record.keys)
+    return runOrRehearse(operation, { ...call, keys, outcomes: found.map(({ outcome }) => outcome) }, services, approvedKeys !== undefined)
   }
   const { retry } = operation
   const { caller: { arn: caller }, scope: { region }, input, requestId } = call
@@ -139,10 +201,19 @@ function usableKeys(found: readonly AllowedKey[], services: Services): readonly 
   return found.map(({ need, view }) => checkState(view, need.state, services.customKeyStores.isConnected(view.key)))
 }
 
-async function runOrRehearse(operation: Operation, call: Call, services: Services): Promise<unknown> {
-  if (!operation.rehearse || !isDryRun(call.input)) return operation.run(call, services)
-  await operation.rehearse(call, services)
-  throw new KmsError('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.')
+/** What an alias names by now may be another key than the one that was approved. */
+function requireSameKeys(approved: readonly string[], keys: readonly Key[]): void {
+  if (keys.length === approved.length && keys.every(({ arn }, at) => arn === approved[at])) return
+  throw new KmsError('ConflictException', 'The call names another key than the one that was approved.')
+}
+
+async function runOrRehearse(operation: Operation, call: Call, services: Services, isApproved: boolean): Promise<unknown> {
+  if (isDryRun(call.input) && operation.rehearse) {
+    await operation.rehearse(call, services)
+    throw new KmsError('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.')
+  }
+  if (!isApproved) await holdForApproval(operation, call, services)
+  return operation.run(call, services)
 }
 
 function isDryRun(input: unknown): boolean {

@@ -20,6 +20,10 @@ export const putKeyPolicy = onKey(api.putKeyPolicy, {
     const policy = await newKeyPolicy(input.Policy, key.key, call, services, input.BypassPolicyLockoutSafetyCheck ?? false)
     await changeKey(key, 'put-policy', services, stored => ({ ...stored, ...policy }))
   },
+  async rehearse(call, services) {
+    const { keys: [key], input } = call
+    if (key) await newKeyPolicy(input.Policy, key.key, call, services, input.BypassPolicyLockoutSafetyCheck ?? false)
+  },
 })
 
 export const getKeyPolicy = onKey(api.getKeyPolicy, {

@@ -1,9 +1,11 @@
+import type { AuditEvents } from '../ports/audit-events.js'
 import type { AuditLog } from '../ports/audit-log.js'
 import type { Clock } from '../ports/clock.js'
 import type { Hsm } from '../ports/hsm.js'
 import type { KeyStores } from '../ports/key-stores.js'
 import type { Log } from '../ports/log.js'
 import type { Store } from '../ports/store.js'
+import type { DualControl } from './approvals/dual-control.js'
 import type { KeyPolicies } from './authorization/key-policies.js'
 import type { BackingKeys } from './backing-keys.js'
 import type { CapacityWatch } from './capacity.js'
@@ -20,6 +22,7 @@ import type { LastUsage } from './last-usage.js'
 import type { Pages } from './paging.js'
 import type { Recipients } from './recipients.js'
 import type { StsServices } from './sts/sts-services.js'
+import type { Admission } from './throttle/admission.js'
 import type { Turns } from './turns.js'
 
 /** What operations work with. Made once, in compose.ts. */
@@ -49,7 +52,10 @@ export interface Services {
   readonly lastUsage: LastUsage
   readonly invocations: InvocationMemory
   readonly turns: Turns
+  readonly admission: Admission
+  readonly dualControl: DualControl
   readonly audit: AuditLog
+  readonly auditEvents: AuditEvents
   readonly clock: Clock
   readonly log: Log
   readonly limits: Limits

@@ -3,6 +3,7 @@ import { HsmError } from '../../src/ports/hsm.js'
 import type { RowAuthenticator } from '../../src/ports/row-authenticator.js'
 import type { Store } from '../../src/ports/store.js'
 import { softwareRowAuthenticator } from '../support/row-authenticator.js'
+import { approvalsContract } from './store-approvals.js'
 import { customKeyStoresContract } from './store-custom-key-stores.js'
 import { grantsContract } from './store-grants.js'
 import { identitiesContract } from './store-identities.js'
@@ -41,6 +42,7 @@ export function storeContract(name: string, open: (authenticator: RowAuthenticat
     describe('key usages', () => keyUsagesContract(() => store))
     describe('invocations', () => invocationsContract(() => store))
     describe('identities', () => identitiesContract(() => store))
+    describe('approvals', () => approvalsContract(() => store))
     describe('credentials', () => credentialsContract(() => store))
     describe('checkpoints', () => checkpointsContract(() => store))
     describe('leases', () => leasesContract(() => store))

@@ -73,7 +73,7 @@ describeServed('a client that holds as many unfinished bodies as it can', () => 
 describe('the limits that can be configured', () => {
   it('have one default each', () => {
     const { bodyBytesMax, requestsInFlightMax, connectionsMax } = defaultLimits
-    expect(readConfig({}).limits).to.deep.equal({ bodyBytesMax, inFlightMax: requestsInFlightMax, connectionsMax })
+    expect(readConfig({}).limits).to.deep.include({ bodyBytesMax, inFlightMax: requestsInFlightMax, connectionsMax })
   })
 })
 

@@ -6,6 +6,7 @@ import { openSqlite } from '../../src/adapters/sql/sqlite.js'
 import { identityProviders, type IssuerWithKeys } from '../../src/adapters/web-identity/identity-providers.js'
 import type { Contract, Input, Members, Output } from '../../src/api/shape.js'
 import { createKey } from '../../src/api/keys.js'
+import type { ApprovalRule } from '../../src/domain/approval.js'
 import { checkState, type UsableKey } from '../../src/domain/key-state.js'
 import type { KeyView } from '../../src/domain/key.js'
 import type { Attestation } from '../../src/ports/attestation.js'
@@ -14,6 +15,8 @@ import type { Clock } from '../../src/ports/clock.js'
 import { HsmError, type Hsm } from '../../src/ports/hsm.js'
 import type { KeyStores } from '../../src/ports/key-stores.js'
 import type { Store } from '../../src/ports/store.js'
+import { allOperations } from '../../src/service/administration.js'
+import { DualControl } from '../../src/service/approvals/dual-control.js'
 import { KeyPolicies } from '../../src/service/authorization/key-policies.js'
 import { BackingKeys } from '../../src/service/backing-keys.js'
 import { CapacityWatch } from '../../src/service/capacity.js'
@@ -28,10 +31,8 @@ import { KeyPairs } from '../../src/service/key-pairs/key-pairs.js'
 import { KeyVersions } from '../../src/service/key-versions.js'
 import { LastUsage } from '../../src/service/last-usage.js'
 import type { Operation } from '../../src/service/operation.js'
-import { operations } from '../../src/service/operations.js'
 import { Pages } from '../../src/service/paging.js'
 import { performer } from '../../src/service/perform.js'
-import { stsOperations } from '../../src/service/sts/operations.js'
 import { SessionTokens } from '../../src/service/sts/session-tokens.js'
 import { TrustPolicies } from '../../src/service/sts/trust-policies.js'
 import { Recipients } from '../../src/service/recipients.js'
@@ -39,6 +40,7 @@ import { firstRoots, makeMissingRoots, rowAuthenticator } from '../../src/servic
 import { recordRotation } from '../../src/service/rotate-keys.js'
 import type { Services } from '../../src/service/services.js'
 import { Turns } from '../../src/service/turns.js'
+import { admissionWith, type AdmissionOptions } from './admission.js'
 import { accountId, administrator, nobody, storeUsers } from './callers.js'
 import { MovedClock } from './clock.js'
 import { RecordedAudit, RecordedLog } from './recorded.js'
@@ -127,14 +129,19 @@ export interface ServicesOptions {
   readonly clusters?: readonly Cluster[]
   /** Whose tokens AssumeRoleWithWebIdentity takes. */
   readonly issuers?: readonly IssuerWithKeys[]
+  readonly admission?: AdmissionOptions
+  /** Dual control. */
+  readonly rules?: readonly ApprovalRule[]
 }
 
 /** Wired as in compose.ts. */
 export function servicesOver({
   hsm, store, keyStores = keyStoresOf({ default: hsm }), clock = new MovedClock(), audit = new RecordedAudit(), log = new RecordedLog(),
-  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25, attestation, clusters = [], issuers = [],
+  owner = randomUUID(), sealsPerVersionMax = 2 ** 32, onDemandRotationsMax = 25, attestation, clusters = [], issuers = [], admission = {},
+  rules = [],
 }: ServicesOptions): Services {
   const directory = new Directory(store)
+  const identities = new IdentityDirectory(store)
   const keyVersions = new KeyVersions({ keyStores, store, directory, clock, log, owner })
   return {
     regions: [region, 'us-east-1'],
@@ -149,7 +156,11 @@ export function servicesOver({
     }),
     pages: new Pages(keyStores.roots, firstRoots.mac),
     recipients: new Recipients({ attestation, hsm: keyStores.roots, clock }),
-    identities: new IdentityDirectory(store),
+    identities,
+    // An audit log in memory has no files to be looked into.
+    auditEvents: { read: () => Promise.reject(new Error('there are no audit files here')) },
+    dualControl: new DualControl({ rules, operations: allOperations, owner }),
+    admission: admissionWith(admission, clock, () => identities.hasSeveralAccounts()),
     keyPolicies: new KeyPolicies(log),
     grantIndex: new GrantIndex(store),
     grantTokens: new GrantTokens(keyStores.roots, firstRoots.mac),
@@ -175,6 +186,7 @@ export async function call<C extends Contract>(
   const origin = { requestId: randomUUID(), sourceIp: '127.0.0.1', userAgent: 'test', secureTransport: false }
   const { output } = await performer(services)(origin, {
     authenticate: () => ({ caller, region: at }),
+    eventName: () => contract.name,
     operation: () => operationOf(contract),
     input: () => ({ ...defaultsOf(contract.input), ...input }),
   })
@@ -182,7 +194,7 @@ export async function call<C extends Contract>(
 }
 
 export function operationOf({ name }: Contract): Operation {
-  const operation = operations.get(name) ?? stsOperations.get(name)
+  const operation = allOperations.get(name)
   if (!operation) throw new Error(`${name} is not implemented`)
   return operation
 }

@@ -21,6 +21,17 @@ export function segmentFile(time: number, chain: string, number: number): string
   return `${stamp}-${chain}-${String(number).padStart(6, '0')}.jsonl`
 }
 
+/** When the segment was begun, by its name. */
+export function segmentBegun(file: string): number {
+  const [, year, month, day, hours, minutes, seconds, ms] = /^(....)(..)(..)T(..)(..)(..)(...)Z/.exec(file) ?? []
+  return Date.parse(`${year}-${month}-${day}T${hours}:${minutes}:${seconds}.${ms}Z`)
+}
+
+/** The segments of all chains, oldest first. */
+export async function listSegments(directory: string): Promise<readonly string[]> {
+  return (await readdir(directory)).filter(file => form.test(file)).sort()
+}
+
 /** Every chain that has a file in the directory, oldest first; of each its segments by number. */
 export async function listChains(directory: string): Promise<readonly ChainSegments[]> {
   const chains = new Map<string, Segment[]>()

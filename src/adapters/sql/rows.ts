@@ -15,6 +15,7 @@ const primaryKeys = {
   accounts: ['account_id'],
   identities: ['account_id', 'kind', 'name_key'],
   access_keys: ['access_key_id'],
+  approval_requests: ['id'],
   installation: ['id'],
 } as const satisfies Partial<Record<keyof Tables, readonly string[]>>
 

@@ -16,6 +16,7 @@ export interface Tables {
   readonly identities: IdentityRow
   readonly access_keys: AccessKeyRow
   readonly access_key_usages: AccessKeyUsageRow
+  readonly approval_requests: ApprovalRequestRow
   readonly installation: InstallationRow
   readonly checkpoints: CheckpointRow
   readonly leases: LeaseRow
@@ -211,6 +212,22 @@ export interface AccessKeyUsageRow {
   readonly used_at: number
   readonly region: string
   readonly service: string
+}
+
+export interface ApprovalRequestRow {
+  readonly id: string
+  readonly account_id: string
+  readonly rule: string
+  readonly status: string
+  /** Names the call while it is pending, so that it is there once. */
+  readonly pending_key: string | null
+  readonly created_at: number
+  readonly expires_at: number
+  readonly ended_at: number | null
+  readonly revision: number
+  /** JSON. */
+  readonly content: string
+  readonly mac: Uint8Array
 }
 
 /** One row. */

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import type { RowAuthenticator } from '../../ports/row-authenticator.js'
 import type { Store } from '../../ports/store.js'
 import { SqlAliases } from './aliases.js'
+import { SqlApprovals } from './approvals.js'
 import { SqlCheckpoints } from './checkpoints.js'
 import { SqlCredentials } from './credentials.js'
 import { SqlCustomKeyStores } from './custom-key-stores.js'
@@ -28,6 +29,7 @@ export function sqlStore(db: Kysely<Tables>, authenticator: RowAuthenticator, ge
     invocations: new SqlInvocations(db, rows),
     identities: new SqlIdentities(db, rows),
     credentials: new SqlCredentials(db, rows),
+    approvals: new SqlApprovals(db, rows),
     checkpoints: new SqlCheckpoints(db),
     leases: new SqlLeases(db),
     instance: new SqlInstanceRecord(db, rows),

@@ -19,6 +19,8 @@ export interface CompiledPolicy {
   readonly statements: readonly CompiledStatement[]
   /** Condition keys that it asks for, in small letters. */
   readonly keys: ReadonlySet<string>
+  /** What it was compiled from, where that was a text. */
+  readonly text?: string
 }
 
 export interface CompiledStatement {
@@ -36,7 +38,7 @@ export interface CompileOptions { readonly name: string, readonly kind: PolicyKi
 
 /** Throws as `parsePolicy` does. */
 export function compilePolicyText(text: string, options: CompileOptions): CompiledPolicy {
-  return compilePolicy(parsePolicy(text, options.kind), options)
+  return { ...compilePolicy(parsePolicy(text, options.kind), options), text }
 }
 
 export function compilePolicy({ statements, hasVariables }: PolicyDocument, { name, kind, bindings = {} }: CompileOptions): CompiledPolicy {

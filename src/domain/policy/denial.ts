@@ -36,6 +36,11 @@ export function roleDenied({ arn, type }: Pick<Caller, 'arn' | 'type'>, action: 
   return new KmsError('AccessDeniedException', text)
 }
 
+/** Whether it was left open if there is such a resource: then nothing else may tell, either. */
+export function isForeignDenial(message: string): boolean {
+  return message.endsWith(foreign)
+}
+
 const foreign = 'because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy '
   + 'explicitly denies access'
 

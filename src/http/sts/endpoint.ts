@@ -1,7 +1,8 @@
-import { KmsError } from '../../domain/errors.js'
+import { KmsError, type ErrorCode } from '../../domain/errors.js'
 import type { Log } from '../../ports/log.js'
 import type { Operation } from '../../service/operation.js'
 import type { Front, Performer } from '../../service/perform.js'
+import type { Attempt } from '../../service/throttle/failing-sources.js'
 import { authenticate, type AuthenticateDeps } from '../authenticate.js'
 import { checkConstraints } from '../json/shape-check.js'
 import type { Endpoint, HttpAnswer, HttpRequest, Refusal } from '../message.js'
@@ -41,18 +42,27 @@ const refusals: Readonly<Record<Refusal, KmsError>> = {
 }
 
 async function answer(request: HttpRequest, deps: StsEndpointDeps): Promise<HttpAnswer> {
-  const { requestId } = request
+  const { requestId, sourceIp } = request
+  // Of a source whose tokens fail; where there is a signature, `authenticate` has one of its own.
+  const attempt = deps.sources?.attempt(sourceIp)
   try {
-    const { output, operation } = await deps.perform(originOf(request), frontOf(request, deps))
+    const { output, operation } = await deps.perform(originOf(request), frontOf(request, deps, attempt))
+    attempt?.succeeded()
     return answerOf(200, requestId, resultXml(operation.name, operation.contract.output, output, requestId))
   } catch (error) {
+    if (!(error instanceof KmsError && badTokens.has(error.code))) attempt?.succeeded()
     return refusalOf(error, requestId, deps.log)
   } finally {
     request.body.fill(0)
   }
 }
 
-function frontOf(request: HttpRequest, deps: StsEndpointDeps): Front {
+/** What only somebody gets whose token vouches for nobody. */
+const badTokens: ReadonlySet<ErrorCode> = new Set([
+  'ExpiredIdentityTokenException', 'IDPRejectedClaimException', 'InvalidIdentityTokenException',
+])
+
+function frontOf(request: HttpRequest, deps: StsEndpointDeps, attempt: Attempt | undefined): Front {
   const form = formOf(request)
   // What cannot be read has no operation that could do without a signature.
   const operation = form instanceof KmsError ? undefined : deps.operations.get(actionOf(form))
@@ -60,7 +70,10 @@ function frontOf(request: HttpRequest, deps: StsEndpointDeps): Front {
   return {
     service: 'sts',
     async authenticate() {
-      if (operation?.vouched) return { caller: undefined, region: home }
+      if (operation?.vouched) {
+        attempt?.unsigned()
+        return { caller: undefined, region: home }
+      }
       const regions = new Set([...deps.regions, globalRegion])
       const { caller, region } = await authenticate(request, 'sts', { ...deps, regions })
       return { caller, region: deps.regions.has(region) ? region : home }

@@ -35,6 +35,7 @@ export class IdentityDirectory {
   readonly #documents = new Map<string, CompiledPolicy | undefined>()
   #generation: number
   #version = 0
+  #several: { readonly version: number, readonly answer: Promise<boolean> } | undefined
 
   constructor(store: Store) {
     this.#store = store
@@ -57,6 +58,19 @@ export class IdentityDirectory {
 
   async account(accountId: string): Promise<Account | undefined> {
     return this.#remember(this.#accounts, accountId, () => this.#store.identities.account(accountId))
+  }
+
+  /** Whether there are tenants to be kept apart. Where that cannot be read, there are. */
+  hasSeveralAccounts(): Promise<boolean> {
+    const { version } = this
+    if (this.#several?.version !== version) {
+      const answer = this.#store.identities.accounts(undefined, 2).then(accounts => accounts.length > 1, () => {
+        this.#several = undefined
+        return true
+      })
+      this.#several = { version, answer }
+    }
+    return this.#several.answer
   }
 
   /** By the name as it was given: one in other letters is another. */

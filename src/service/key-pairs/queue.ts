@@ -1,4 +1,4 @@
-import { KmsError } from '../../domain/errors.js'
+import { throttled } from '../../domain/errors.js'
 
 interface QueueLimits { readonly atOnceMax: number, readonly waitingMax: number }
 
@@ -28,9 +28,7 @@ export class Queue {
       this.#running++
       return
     }
-    if (this.#waiting.length >= waitingMax) {
-      throw new KmsError('ThrottlingException', 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.')
-    }
+    if (this.#waiting.length >= waitingMax) throw throttled()
     await new Promise<void>(resolve => { this.#waiting.push(resolve) })
   }
 

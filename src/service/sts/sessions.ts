@@ -54,12 +54,16 @@ export class Sessions {
     return credential === 'gone' ? undefined : credential
   }
 
+  /** Whether `lookup` would answer from memory. */
+  knows(token: string | undefined): boolean {
+    return token !== undefined && this.#known.has(nameOf(token))
+  }
+
   async #find(token: string): Promise<Known | undefined> {
     const { version } = this.#options.identities
     if (version !== this.#version) this.#known.clear()
     this.#version = version
-    // By its hash: of what is no token of ours nothing is kept, and of what is not the token itself.
-    const name = hash('sha256', token, 'base64')
+    const name = nameOf(token)
     const known = this.#known.get(name)
     if (!known) return this.#load(token, name)
     this.#known.delete(name)
@@ -129,6 +133,11 @@ export async function sessionPolicies(
   const managed = await Promise.all(policyArns.map(arn => identities.managedPolicy(arn, 'limit')))
   const own = policy === undefined ? [] : [compilePolicyText(policy, { name: sessionPolicyName, kind: 'limit' })]
   return [...own, ...managed.filter(one => one !== undefined)]
+}
+
+/** By its hash: of what is no token of ours nothing is kept, and of what is not the token itself. */
+function nameOf(token: string): string {
+  return hash('sha256', token, 'base64')
 }
 
 function expired(): KmsError {

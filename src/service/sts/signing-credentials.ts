@@ -19,4 +19,9 @@ export class SigningCredentials {
   async lookup(accessKeyId: string, sessionToken?: string): Promise<Credential | undefined> {
     return isSessionKeyId(accessKeyId) ? this.#sessions.lookup(accessKeyId, sessionToken) : this.#accessKeys.lookup(accessKeyId)
   }
+
+  /** Whether `lookup` would answer from memory. */
+  knows(accessKeyId: string, sessionToken?: string): boolean {
+    return isSessionKeyId(accessKeyId) ? this.#sessions.knows(sessionToken) : this.#accessKeys.knows(accessKeyId)
+  }
 }

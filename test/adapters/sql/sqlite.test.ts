@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
+import { migrations } from '../../../src/adapters/sql/migrations/all.js'
 import { openSqlite, type SqliteOptions } from '../../../src/adapters/sql/sqlite.js'
 import type { Store } from '../../../src/ports/store.js'
 import { storeContract } from '../../contract/store.js'
@@ -143,7 +144,7 @@ describe('SQLite', () => {
         expect((await rejected(open({ readOnly }))).message).to.contain('there is no database at')
         expect(readdirSync(directory)).to.deep.equal([])
         writeFileSync(file, '')
-        expect((await rejected(open({ readOnly }))).message).to.contain('0 of 3 migrations: start the server')
+        expect((await rejected(open({ readOnly }))).message).to.contain(`0 of ${migrations.length} migrations: start the server`)
       })
     })
   })

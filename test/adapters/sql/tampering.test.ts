@@ -7,7 +7,7 @@ import { openSqlite } from '../../../src/adapters/sql/sqlite.js'
 import { IntegrityError } from '../../../src/ports/keys.js'
 import type { Store } from '../../../src/ports/store.js'
 import {
-  accountId, keyId, region, rejected, sampleCustomKeyStore, sampleGrant, sampleInvocation, sampleKey, sampleVersion,
+  accountId, keyId, region, rejected, sampleApproval, sampleCustomKeyStore, sampleGrant, sampleInvocation, sampleKey, sampleVersion,
 } from '../../contract/store-samples.js'
 import { sampleUser } from '../../support/callers.js'
 import { softwareRowAuthenticator } from '../../support/row-authenticator.js'
@@ -27,6 +27,7 @@ const loaders: Readonly<Record<string, (store: Store, row: Row) => Promise<unkno
   aliases: (store, row) => store.aliases.get(String(row.account_id), String(row.region), String(row.name)),
   accounts: (store, row) => store.identities.account(String(row.account_id)),
   identities: (store, row) => store.identities.get(String(row.account_id), String(row.kind) as 'user', String(row.name_key)),
+  approval_requests: (store, row) => store.approvals.get(String(row.id)),
   access_keys: (store, row) => store.credentials.get(String(row.access_key_id)),
   installation: store => store.instance.get(),
 }
@@ -93,6 +94,7 @@ describe('a database edited behind the service', () => {
       ],
       key_versions: ['rotation_date', 'rotation_type', 'import_way', 'valid_to', 'import_description'],
       grants: ['name', 'retiring_principal', 'constraints'],
+      approval_requests: ['ended_at', 'pending_key'],
     }
     for (const [table, columns] of Object.entries(optional)) {
       for (const column of columns) await rejected(loadWith(table, column, null), IntegrityError)
@@ -169,6 +171,7 @@ async function fill(store: Store): Promise<void> {
   }))
   await store.customKeyStores.insert(sampleCustomKeyStore(1))
   await store.invocations.put(sampleInvocation(1))
+  await store.approvals.insert(sampleApproval(1, { endedAt: 9 }))
   await store.identities.insertAccount({ accountId, name: 'a', createdAt: 1 })
   await store.identities.insert(sampleUser('a'))
   await store.credentials.put({

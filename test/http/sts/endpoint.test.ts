@@ -98,8 +98,8 @@ describe('the endpoint of STS', () => {
 })
 
 describe('the front door', () => {
-  const [kms, sts] = [echo(), echo()]
-  const door = frontDoor({ kms, sts })
+  const [kms, sts, iam] = [echo(), echo(), echo()]
+  const door = frontDoor({ kms, sts, iam })
   const of = (type: string | undefined) => request('', { headers: new Map(type === undefined ? [] : [['content-type', type]]) })
 
   it('leads to STS with a form, and to KMS with anything else', async () => {
@@ -112,8 +112,18 @@ describe('the front door', () => {
     expect(kms.seen).to.have.length(7)
   })
 
+  it('leads to the administration API by the target', async () => {
+    const [before, { length }] = [kms.seen.length, iam.seen]
+    const aimedAt = (target: string) => request('', { headers: new Map([['x-amz-target', target]]) })
+    for (const target of ['ClavigerAdministration.ListUsers', 'ClavigerAdministration.']) await door.answer(aimedAt(target))
+    for (const target of ['TrentService.ListKeys', 'ClavigerAdministration', ' ClavigerAdministration.ListUsers']) {
+      await door.answer(aimedAt(target))
+    }
+    expect([kms.seen.length - before, iam.seen.length - length]).to.deep.equal([3, 2])
+  })
+
   it('refuses in the words of the same', () => {
-    const inXml = frontDoor({ kms, sts: endpoint(async () => { throw new Error('not asked') }) })
+    const inXml = frontDoor({ kms, iam, sts: endpoint(async () => { throw new Error('not asked') }) })
     for (const [reason, status] of [['too-large', 413], ['overloaded', 400], ['not-found', 404], ['fault', 500]] as const) {
       expect(inXml.refuse(reason, 'r', 'application/x-www-form-urlencoded').status).to.equal(status)
       expect(inXml.refuse(reason, 'r', 'application/x-www-form-urlencoded').body).to.match(/^<ErrorResponse/)

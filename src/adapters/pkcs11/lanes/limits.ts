@@ -29,3 +29,8 @@ function laneCount(wanted: number, sessionLimits: readonly (number | undefined)[
   const sessions = Math.min(...sessionLimits.map(limit => limit ?? Infinity))
   return Math.max(1, Math.min(wanted, Math.floor((sessions - sessionsReserved) / sessionsPerLane)))
 }
+
+/** Lanes that calls which search the token or change it may have at once. Of a single lane there is no part. */
+export function slowAtOnceMax({ count }: Pick<LaneLimits, 'count'>): number {
+  return Math.max(1, Math.floor(count / 2))
+}

@@ -4,7 +4,7 @@ import { materialHead, operationFacts, type Answer, type Call } from './calls.js
 import { Figures } from './figures.js'
 import { Fleet, takeForget, type LaneSource, type Slot } from './fleet.js'
 import { LaneLost, type Outcome } from './lane.js'
-import type { LaneLimits } from './limits.js'
+import { slowAtOnceMax, type LaneLimits } from './limits.js'
 import { WaitingQueue } from './queue.js'
 
 const drainMsMax = 5_000
@@ -21,22 +21,29 @@ interface Job {
   readonly reject: (error: HsmError) => void
 }
 
-/** Gives calls to the lanes of one store, and lets them wait for one. Throws HsmError and nothing else. */
+/**
+ * Gives calls to the lanes of one store, and lets them wait for one. Slow calls have a queue of their own and only some of the lanes, so
+ * that quick ones never wait for slow ones alone. Throws HsmError and nothing else.
+ */
 export class Pool {
   readonly #limits: LaneLimits
   readonly #log: Log
   readonly #figures = new Figures()
-  readonly #queue: WaitingQueue<Job>
+  readonly #quick: WaitingQueue<Job>
+  readonly #slow: WaitingQueue<Job>
   readonly #fleet: Fleet
   #closing: Promise<void> | undefined
   /** No lane is given a call any more. */
   #ended = false
+  #slowAtWork = 0
   #onDrained: (() => void) | undefined
 
   constructor({ limits, first, start, log }: LaneSource) {
     this.#limits = limits
     this.#log = log
-    this.#queue = new WaitingQueue(limits.queueMax, limits.queueWaitMs, job => { this.#late(job) })
+    const queue = (): WaitingQueue<Job> => new WaitingQueue(limits.queueMax, limits.queueWaitMs, job => { this.#late(job) })
+    this.#quick = queue()
+    this.#slow = queue()
     this.#fleet = new Fleet({
       limits, first, start, log, onFree: slot => this.#next(slot), onRefusal: refusal => { this.#rejectWaiting(refusal) },
     })
@@ -68,7 +75,7 @@ export class Pool {
       lanes: this.#fleet.slots.map(({ number, lane, ...slot }) => ({
         lane: number, pid: lane?.pid, state: slot.state, calls: slot.calls, replaced: slot.replaced,
       })),
-      queue: { length: this.#queue.length, max: this.#limits.queueMax, waitMsMax: this.#limits.queueWaitMs },
+      queue: { length: this.#waiting, max: this.#limits.queueMax, waitMsMax: this.#limits.queueWaitMs },
       calls: this.#figures.calls(),
       latency: this.#figures.latency(),
     }
@@ -94,15 +101,20 @@ export class Pool {
     await this.#fleet.end()
   }
 
+  get #waiting(): number {
+    return this.#quick.length + this.#slow.length
+  }
+
   #noteDrained(): void {
-    if (this.#onDrained && this.#queue.length === 0 && this.#fleet.slots.every(({ state }) => state !== 'busy')) this.#onDrained()
+    if (this.#onDrained && this.#waiting === 0 && this.#fleet.slots.every(({ state }) => state !== 'busy')) this.#onDrained()
   }
 
   #submit(job: Job): void {
-    const slot = this.#fleet.take()
+    const slot = isSlow(job) && !this.#mayBeSlow ? undefined : this.#fleet.take()
     if (slot) return this.#dispatch(slot, job)
-    if (job.lost) return this.#fleet.circuit.refusal() ? this.#fail(job, job.lost) : this.#queue.pushFirst(job)
-    if (!this.#queue.isFull()) return this.#queue.push(job)
+    const queue = isSlow(job) ? this.#slow : this.#quick
+    if (job.lost) return this.#fleet.circuit.refusal() ? this.#fail(job, job.lost) : queue.pushFirst(job)
+    if (!queue.isFull()) return queue.push(job)
     this.#figures.refused += 1
     job.reject(new HsmError('busy', 'too many calls wait for the HSM'))
   }
@@ -115,24 +127,48 @@ export class Pool {
   }
 
   #next(slot: Slot): boolean {
-    const job = this.#queue.shift()
+    const job = this.#nextJob()
     if (job) this.#dispatch(slot, job)
     // The slot counts as busy until this has been answered.
     else if (this.#onDrained) queueMicrotask(() => { this.#noteDrained() })
     return job !== undefined
   }
 
+  get #mayBeSlow(): boolean {
+    return this.#slowAtWork < slowAtOnceMax(this.#limits)
+  }
+
+  /** Of those whose turn it may be the one that waits for longer. */
+  #nextJob(): Job | undefined {
+    const slow = this.#mayBeSlow ? this.#slow.first : undefined
+    const quick = this.#quick.first
+    return slow && (!quick || slow.waitingSince <= quick.waitingSince) ? this.#slow.shift() : this.#quick.shift()
+  }
+
   #dispatch(slot: Slot, job: Job): void {
     const { callDeadlineMs, slowCallDeadlineMs } = this.#limits
     slot.state = 'busy'
     slot.calls += 1
+    if (isSlow(job)) this.#slowAtWork += 1
     this.#tellOthers(slot, job.call)
-    const deadlineMs = operationFacts[job.call.operation].slow ? slowCallDeadlineMs : callDeadlineMs
+    const deadlineMs = isSlow(job) ? slowCallDeadlineMs : callDeadlineMs
     slot.lane?.run(job.call, takeForget(slot), deadlineMs, outcome => {
+      if (isSlow(job)) this.#slowAtWork -= 1
       // Once before and once after: in between another lane may have looked the object up.
       this.#tellOthers(slot, job.call)
       this.#settle(slot, job, outcome)
+      if (isSlow(job)) this.#beginSlow()
     })
+  }
+
+  /** The lane of a slow call may be gone with it, while one that was left to the quick ones has nothing to do. */
+  #beginSlow(): void {
+    while (this.#mayBeSlow && this.#slow.first) {
+      const slot = this.#fleet.take()
+      const job = slot && this.#slow.shift()
+      if (!slot || !job) return
+      this.#dispatch(slot, job)
+    }
   }
 
   #tellOthers(slot: Slot, { operation, material }: Call): void {
@@ -187,7 +223,7 @@ export class Pool {
   }
 
   #rejectWaiting(error: HsmError): void {
-    for (const job of this.#queue.takeAll()) {
+    for (const job of [...this.#quick.takeAll(), ...this.#slow.takeAll()]) {
       if (job.lost) this.#fail(job, job.lost)
       else {
         this.#figures.refused += 1
@@ -196,4 +232,8 @@ export class Pool {
     }
     this.#noteDrained()
   }
+}
+
+function isSlow({ call }: Job): boolean {
+  return operationFacts[call.operation].slow
 }

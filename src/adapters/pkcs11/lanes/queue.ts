@@ -17,6 +17,11 @@ export class WaitingQueue<T extends { waitingSince: number }> {
     return this.#items.length
   }
 
+  /** The one that `shift` would take. */
+  get first(): T | undefined {
+    return this.#items[0]
+  }
+
   isFull(): boolean {
     return this.#items.length >= this.#max
   }

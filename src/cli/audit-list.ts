@@ -1,0 +1,75 @@
+import { readConfig } from '../config.js'
+import { callAdministration, UnusableInput } from '../inspect.js'
+import { print, table, type OutputOptions } from './output.js'
+import { printable } from './printable.js'
+
+interface ListOptions extends OutputOptions {
+  readonly since?: string
+  readonly until?: string
+  readonly eventName?: string
+  readonly key?: string
+  readonly user?: string
+  readonly limit?: string
+}
+
+/** What is shown of an event; `--json` has the rest. */
+interface ShownEvent {
+  readonly eventTime: string
+  readonly eventName: string
+  readonly userIdentity?: { readonly arn?: string, readonly accountId?: string, readonly invokedBy?: string }
+  readonly resources?: readonly { readonly ARN: string }[]
+  readonly sourceIPAddress?: string
+  readonly errorCode?: string
+}
+
+interface Page { readonly Events: readonly { readonly CloudTrailEvent: string }[], readonly NextToken?: string }
+
+const limitDefault = 100
+const limitMax = 1_000_000
+const pageMax = 50
+const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }
+
+/** Events of the audit log that the caller may see, the newest first, by the API of a running server. */
+export async function auditList(options: ListOptions): Promise<void> {
+  const limit = Number(options.limit ?? limitDefault)
+  if (!Number.isInteger(limit) || limit < 1 || limit > limitMax) throw new UnusableInput(`--limit must be from 1 to ${limitMax}`)
+  const query = queryOf(options)
+  const config = readConfig()
+  const events: ShownEvent[] = []
+  for (let token: string | undefined, isMore = true; isMore && events.length < limit;) {
+    const page = await callAdministration(config, 'LookupEvents', {
+      ...query, MaxResults: Math.min(pageMax, limit - events.length), ...token !== undefined && { NextToken: token },
+    }) as Page
+    events.push(...page.Events.map(({ CloudTrailEvent: text }) => JSON.parse(text) as ShownEvent))
+    token = page.NextToken
+    isMore = token !== undefined
+  }
+  print(options, events, () => table([['TIME', 'EVENT', 'OUTCOME', 'CALLER', 'FROM', 'KEY'], ...events.map(row)]))
+}
+
+function queryOf({ since, until, eventName, key, user }: ListOptions): object {
+  const attributes = Object.entries({ EventName: eventName, ResourceName: key, Username: user })
+    .flatMap(([AttributeKey, AttributeValue]) => AttributeValue === undefined ? [] : [{ AttributeKey, AttributeValue }])
+  return {
+    ...attributes.length > 0 && { LookupAttributes: attributes },
+    ...since !== undefined && { StartTime: seconds('--since', since) },
+    ...until !== undefined && { EndTime: seconds('--until', until) },
+  }
+}
+
+/** A time as ISO 8601 has it, or so long ago. */
+function seconds(option: string, text: string): number {
+  const [, count, unit = ''] = /^([0-9]{1,9})([smhd])$/.exec(text) ?? []
+  const time = count === undefined ? Date.parse(text) / 1_000 : Date.now() / 1_000 - Number(count) * (units[unit] ?? 1)
+  if (Number.isNaN(time)) throw new UnusableInput(`${option} takes a time (2026-01-31T12:00:00Z), or how long ago (90s, 15m, 2h, 7d)`)
+  return Math.round(time * 1_000) / 1_000
+}
+
+function row({ eventTime, eventName, errorCode, userIdentity, sourceIPAddress = '', resources = [] }: ShownEvent): readonly string[] {
+  const { arn, invokedBy, accountId } = userIdentity ?? {}
+  const caller = arn ?? invokedBy ?? (accountId === undefined ? undefined : `account ${accountId}`)
+  return [
+    eventTime, printable(eventName), errorCode ?? 'ok', printable(caller ?? '-'), printable(sourceIPAddress) || '-',
+    resources.map(({ ARN }) => printable(ARN)).join(' ') || '-',
+  ]
+}

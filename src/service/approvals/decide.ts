@@ -1,0 +1,109 @@
+import {
+  countedApprovals, isSamePrincipal, statusAt, type ApprovalDecision, type ApprovalRequest, type ApprovalRule,
+} from '../../domain/approval.js'
+import type { Caller } from '../../domain/caller.js'
+import { KmsError } from '../../domain/errors.js'
+import { StaleWriteError } from '../../ports/keys.js'
+import type { Call } from '../operation.js'
+import type { Services } from '../services.js'
+import { execute } from './execute.js'
+
+/** How often a decision is made anew because another came first. */
+const attemptsMax = 10
+
+type Deciding = Pick<Call, 'caller' | 'requestId' | 'access' | 'detail'>
+
+/**
+ * The request, for who may know of it: in the account that the call is of, whom its policies let ask; elsewhere whom its rule names. For
+ * all others it is as if it did not exist.
+ */
+export async function visibleRequest(id: string, caller: Caller, { store, dualControl }: Services): Promise<ApprovalRequest> {
+  const request = await store.approvals.get(id)
+  const isOwn = caller.accountId !== '' && request?.requester.accountId === caller.accountId
+  if (request && (isOwn || dualControl.rulesFor(caller.principalArn).includes(request.rule))) return request
+  throw new KmsError('NotFoundException', `Approval request ${id} is not found.`)
+}
+
+/** With the last approval that it needs the call is done, before this answers. */
+export function approve(id: string, call: Deciding, services: Services): Promise<ApprovalRequest> {
+  return decided(id, services, async () => {
+    const request = await visibleRequest(id, call.caller, services)
+    call.detail('operation', request.operation)
+    const rule = requireApprover(request, 'ApproveRequest', call.caller, services)
+    const isMine = request.decisions.some(one => one.decision === 'APPROVED' && isSamePrincipal(one, call.caller))
+    // Tried again by an SDK that never saw the answer.
+    if (isMine && request.status !== 'PENDING') return request
+    requirePending(request, services)
+    const approved = isMine ? request : withDecision(request, 'APPROVED', call, services)
+    const standing = await standingApprovals(approved, rule, services)
+    const { store: { approvals }, dualControl: { owner } } = services
+    if (standing.length < rule.approvals) return isMine ? request : approvals.update(approved)
+    return execute(await approvals.update({ ...approved, status: 'EXECUTING', owner }), standing, services)
+  })
+}
+
+export function reject(id: string, reason: string | undefined, call: Deciding, services: Services): Promise<ApprovalRequest> {
+  return decided(id, services, async () => {
+    const request = await visibleRequest(id, call.caller, services)
+    call.detail('operation', request.operation)
+    requireApprover(request, 'RejectRequest', call.caller, services)
+    const isMine = request.decisions.some(one => one.decision === 'REJECTED' && isSamePrincipal(one, call.caller))
+    if (isMine) return request
+    requirePending(request, services)
+    const rejected = withDecision(request, 'REJECTED', call, services, reason)
+    return services.store.approvals.update({ ...rejected, status: 'REJECTED', endedAt: services.clock.now() })
+  })
+}
+
+/** The approvals that count now: also their principals must still be there, and not somebody else of their name. */
+export async function standingApprovals(
+  request: ApprovalRequest, rule: ApprovalRule, { identities }: Services,
+): Promise<readonly ApprovalDecision[]> {
+  const standing: ApprovalDecision[] = []
+  for (const one of countedApprovals(request, rule)) {
+    if ((await identities.uniqueId(one.principalArn)).id === one.uniqueId) standing.push(one)
+  }
+  return standing
+}
+
+/** One after the other in this process, and against others by the revision that each write names. */
+function decided(id: string, { turns }: Services, decide: () => Promise<ApprovalRequest>): Promise<ApprovalRequest> {
+  return turns.take(`approval ${id}`, async () => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await decide()
+      } catch (error) {
+        if (!(error instanceof StaleWriteError) || attempt >= attemptsMax) throw error
+      }
+    }
+  })
+}
+
+function requireApprover(
+  { id, rule: name, requester }: ApprovalRequest, operation: string, caller: Caller, { dualControl }: Services,
+): ApprovalRule {
+  const rule = dualControl.ruleNamed(name)
+  const why = !rule ? `the rule ${name} is not configured any more`
+    : !rule.approvers.includes(caller.principalArn) ? `the rule ${name} does not name it as an approver`
+      : isSamePrincipal(requester, caller) ? 'nobody decides about a request of their own' : undefined
+  if (rule && why === undefined) return rule
+  throw new KmsError('AccessDeniedException', `User: ${caller.arn} is not authorized to perform: claviger:${operation} on approval request `
+    + `${id} because ${why}`)
+}
+
+function requirePending(request: ApprovalRequest, { clock }: Services): void {
+  const status = statusAt(request, clock.now())
+  if (status === 'PENDING') return
+  throw new KmsError('KMSInvalidStateException', `Approval request ${request.id} is not pending any more: it is ${status}.`)
+}
+
+function withDecision(
+  request: ApprovalRequest, decision: ApprovalDecision['decision'], { caller, requestId, access }: Deciding, { clock }: Services,
+  reason?: string,
+): ApprovalRequest {
+  const made: ApprovalDecision = {
+    decision, principalArn: caller.principalArn, uniqueId: caller.uniqueId, callerArn: caller.arn,
+    sourceIp: access.facts.origin.sourceIp, at: clock.now(), requestId, ...reason !== undefined && { reason },
+  }
+  return { ...request, decisions: [...request.decisions, made] }
+}
