@@ -10,8 +10,8 @@ import { openSqlite } from './adapters/sql/sqlite.js'
 import { certificatesIn, nitroAttestation } from './adapters/nitro/attestation.js'
 import { systemClock } from './adapters/system-clock.js'
 import { createLog } from './adapters/winston-log.js'
-import { contracts } from './api/operations.js'
 import { openOtherStores } from './compose/custom-key-stores.js'
+import { doorsOf } from './compose/doors.js'
 import type { OpenedKeyStores } from './compose/key-stores.js'
 import { Opened } from './compose/opened.js'
 import { openKeyStores } from './compose/tokens.js'
@@ -19,7 +19,6 @@ import type { Config } from './config.js'
 import { rootMaterial } from './domain/material.js'
 import { controlServer } from './http/control.js'
 import { frontDoor } from './http/front-door.js'
-import { jsonEndpoint } from './http/json/endpoint.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
 import { deleteExpiredKeys, rotateDueKeys } from './jobs/due-keys.js'
 import { every, type Repeated } from './jobs/every.js'
@@ -29,6 +28,7 @@ import type { AuditLog } from './ports/audit-log.js'
 import type { Clock } from './ports/clock.js'
 import type { Log } from './ports/log.js'
 import type { Installation, Store } from './ports/store.js'
+import { AccessKeyUsages, flushUsages } from './service/access-key-usage.js'
 import { KeyPolicies } from './service/authorization/key-policies.js'
 import { BackingKeys } from './service/backing-keys.js'
 import { CapacityWatch } from './service/capacity.js'
@@ -44,7 +44,6 @@ import { InvocationMemory } from './service/invocations.js'
 import { KeyPairs } from './service/key-pairs/key-pairs.js'
 import { KeyVersions } from './service/key-versions.js'
 import { LastUsage } from './service/last-usage.js'
-import { operations } from './service/operations.js'
 import { Pages } from './service/paging.js'
 import { performer } from './service/perform.js'
 import { Recipients } from './service/recipients.js'
@@ -59,7 +58,7 @@ import { Turns } from './service/turns.js'
 /** Requests in flight at a stop get this long to finish. */
 const closeDeadlineMs = 10_000
 const ownerOnlyDirectory = 0o700
-/** How far GetKeyLastUsage may be behind after a crash. */
+/** How far the last usages of keys and access keys may be behind after a crash. */
 const lastUsageLagMsMax = 60_000
 
 export interface Server {
@@ -167,6 +166,7 @@ async function servicesOf(
     grantTokens: new GrantTokens(keyStores.roots, installed.roots.mac),
     importTokens: new ImportTokens(keyStores.roots, installed.roots.mac),
     lastUsage: new LastUsage(store.keyUsages, installed.createdAt, log),
+    accessKeyUsages: new AccessKeyUsages(store.credentials, log),
     invocations: new InvocationMemory(store.invocations, clock, log),
     turns: new Turns(),
     keyPairs: new KeyPairs(nobleMlKem),
@@ -210,12 +210,11 @@ async function startJobs(
       await expireImportedMaterial(services, owner)
       await removeOldWrappingKeys()
     }, log),
-    flushLastUsage: every(
-      Math.min(intervalMs, lastUsageLagMsMax), 'write the last usages of keys', () => services.lastUsage.flush(), log),
+    flushLastUsage: every(Math.min(intervalMs, lastUsageLagMsMax), 'write the last usages', () => flushUsages(services), log),
     forgetInvocations: every(intervalMs, 'forget old invocations', async () => void await services.invocations.forgetOld(), log),
   }
   // What the last calls noted; the store is closed after that.
-  opened.push(() => services.lastUsage.flush().catch(error => log.error('the last usages of keys could not be written', { error })))
+  opened.push(() => flushUsages(services).catch(error => log.error('the last usages could not be written', { error })))
   for (const job of Object.values(jobs)) opened.push(() => job.stop())
   await jobs.reconcile.now()
   await jobs.deleteExpiredKeys.now()
@@ -229,7 +228,7 @@ function httpServer(config: Config, services: Services): HttpServer {
     credentials: new AccessKeys(store, hsm, identities), regions: new Set(config.regions), perform: performer(services), clock, log,
   }
   return createHttpServer({
-    endpoint: frontDoor({ kms: jsonEndpoint({ service: 'kms', targetPrefix: 'TrentService.', contracts, operations }, deps) }),
+    endpoint: frontDoor(doorsOf(deps)),
     ready: () => readiness(services),
     limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: inFlightMax },
     ...config.tls && { tls: { certificate: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) } },

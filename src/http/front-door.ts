@@ -1,8 +1,10 @@
+import { iamTargetPrefix } from '../api/iam/operations.js'
 import type { Endpoint, HttpRequest } from './message.js'
 
 /** The endpoints behind the one address of the service. */
 export interface Doors {
   readonly kms: Endpoint
+  readonly iam: Endpoint
 }
 
 /**
@@ -16,6 +18,6 @@ export function frontDoor(doors: Doors): Endpoint {
   }
 }
 
-function doorOf(_request: HttpRequest, { kms }: Doors): Endpoint {
-  return kms
+function doorOf({ headers }: HttpRequest, { kms, iam }: Doors): Endpoint {
+  return headers.get('x-amz-target')?.startsWith(iamTargetPrefix) ? iam : kms
 }

@@ -72,6 +72,7 @@ async function answer(record: CallRecord, origin: CallOrigin, front: Front, serv
   record.eventName = front.eventName?.()
   const operation = front.operation()
   record.operation = operation
+  services.accessKeyUsages.note(caller, { usedAt: record.time, region, service: operation.service })
   const input = front.input(operation)
   record.input = input
   const scope = { region, accountId: caller.accountId }
@@ -84,9 +85,10 @@ async function answer(record: CallRecord, origin: CallOrigin, front: Front, serv
     caller, region, origin, operation, input, time: record.time, dryRun: isDryRun(input), measurements: recipient?.measurements,
   }, services, record)
   const found = await access.requireKeys(operation.needs(input)).catch(error => goneAtRetry(operation, error))
-  for (const permission of operation.permissions(input, scope)) access.requirePermission(permission)
+  const permitted = await operation.permissions(input, scope, { caller, services })
+  for (const permission of permitted) access.requirePermission(permission)
   const call: Call = {
-    caller, scope, input, keys: [], outcomes: [], access, recipient, requestId: record.requestId,
+    caller, scope, input, keys: [], outcomes: [], permitted, access, recipient, requestId: record.requestId,
     used: ({ arn }, { version, keyMaterialId }) => record.used(arn, version, keyMaterialId),
     detail: (name, value) => record.detail(name, value),
   }

@@ -4,6 +4,7 @@ import type { Hsm } from '../ports/hsm.js'
 import type { KeyStores } from '../ports/key-stores.js'
 import type { Log } from '../ports/log.js'
 import type { Store } from '../ports/store.js'
+import type { AccessKeyUsages } from './access-key-usage.js'
 import type { KeyPolicies } from './authorization/key-policies.js'
 import type { BackingKeys } from './backing-keys.js'
 import type { CapacityWatch } from './capacity.js'
@@ -45,6 +46,7 @@ export interface Services {
   readonly grantIndex: GrantIndex
   readonly importTokens: ImportTokens
   readonly lastUsage: LastUsage
+  readonly accessKeyUsages: AccessKeyUsages
   readonly invocations: InvocationMemory
   readonly turns: Turns
   readonly audit: AuditLog

@@ -5,6 +5,7 @@ import type { Store } from '../../src/ports/store.js'
 import { softwareRowAuthenticator } from '../support/row-authenticator.js'
 import { customKeyStoresContract } from './store-custom-key-stores.js'
 import { grantsContract } from './store-grants.js'
+import { identitiesContract } from './store-identities.js'
 import { invocationsContract } from './store-invocations.js'
 import { keyQueriesContract } from './store-key-queries.js'
 import { keyUsagesContract } from './store-key-usages.js'
@@ -39,6 +40,7 @@ export function storeContract(name: string, open: (authenticator: RowAuthenticat
     describe('custom key stores', () => customKeyStoresContract(() => store))
     describe('key usages', () => keyUsagesContract(() => store))
     describe('invocations', () => invocationsContract(() => store))
+    describe('identities', () => identitiesContract(() => store))
     describe('credentials', () => credentialsContract(() => store))
     describe('checkpoints', () => checkpointsContract(() => store))
     describe('leases', () => leasesContract(() => store))

@@ -13,6 +13,7 @@ import type { Clock } from '../../src/ports/clock.js'
 import { HsmError, type Hsm } from '../../src/ports/hsm.js'
 import type { KeyStores } from '../../src/ports/key-stores.js'
 import type { Store } from '../../src/ports/store.js'
+import { AccessKeyUsages } from '../../src/service/access-key-usage.js'
 import { KeyPolicies } from '../../src/service/authorization/key-policies.js'
 import { BackingKeys } from '../../src/service/backing-keys.js'
 import { CapacityWatch } from '../../src/service/capacity.js'
@@ -21,6 +22,7 @@ import { Directory } from '../../src/service/directory.js'
 import { GrantIndex } from '../../src/service/grants/index.js'
 import { GrantTokens } from '../../src/service/grants/tokens.js'
 import { IdentityDirectory } from '../../src/service/identities/directory.js'
+import { iamOperations } from '../../src/service/iam/operations.js'
 import { ImportTokens } from '../../src/service/imports/tokens.js'
 import { InvocationMemory } from '../../src/service/invocations.js'
 import { KeyPairs } from '../../src/service/key-pairs/key-pairs.js'
@@ -149,6 +151,7 @@ export function servicesOver({
     grantTokens: new GrantTokens(keyStores.roots, firstRoots.mac),
     importTokens: new ImportTokens(keyStores.roots, firstRoots.mac),
     lastUsage: new LastUsage(store.keyUsages, 0, log),
+    accessKeyUsages: new AccessKeyUsages(store.credentials, log),
     invocations: new InvocationMemory(store.invocations, clock, log),
     turns: new Turns(),
     keyPairs: new KeyPairs(nobleMlKem),
@@ -172,7 +175,7 @@ export async function call<C extends Contract>(
 }
 
 export function operationOf({ name }: Contract): Operation {
-  const operation = operations.get(name)
+  const operation = operations.get(name) ?? iamOperations.get(name)
   if (!operation) throw new Error(`${name} is not implemented`)
   return operation
 }
@@ -194,6 +197,6 @@ export async function storedKey(store: Store, keyId: string, at = region): Promi
   return view
 }
 
-function defaultsOf(members: Members): Record<string, unknown> {
+export function defaultsOf(members: Members): Record<string, unknown> {
   return Object.fromEntries(Object.entries(members).flatMap(([name, shape]) => 'default' in shape ? [[name, shape.default]] : []))
 }
