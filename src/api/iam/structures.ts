@@ -63,8 +63,8 @@ export const account = {
 } as const satisfies Members
 
 export const user = {
-  Path: path,
   UserName: entityName,
+  Path: path,
   UserId: { type: 'string' },
   Arn: arn,
   CreateDate: { type: 'timestamp' },
@@ -81,8 +81,8 @@ export const userDetail = {
 } as const satisfies Members
 
 export const group = {
-  Path: path,
   GroupName: groupName,
+  Path: path,
   GroupId: { type: 'string' },
   Arn: arn,
   CreateDate: { type: 'timestamp' },
@@ -95,8 +95,8 @@ export const groupDetail = {
 } as const satisfies Members
 
 export const role = {
-  Path: path,
   RoleName: entityName,
+  Path: path,
   RoleId: { type: 'string' },
   Arn: arn,
   CreateDate: { type: 'timestamp' },
