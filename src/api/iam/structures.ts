@@ -64,9 +64,9 @@ export const account = {
 
 export const user = {
   UserName: entityName,
-  Path: path,
   UserId: { type: 'string' },
   Arn: arn,
+  Path: path,
   CreateDate: { type: 'timestamp' },
   PermissionsBoundary: { type: 'structure', members: permissionsBoundary },
   Tags: tags,
@@ -82,9 +82,9 @@ export const userDetail = {
 
 export const group = {
   GroupName: groupName,
-  Path: path,
   GroupId: { type: 'string' },
   Arn: arn,
+  Path: path,
   CreateDate: { type: 'timestamp' },
 } as const satisfies Members
 
@@ -96,9 +96,9 @@ export const groupDetail = {
 
 export const role = {
   RoleName: entityName,
-  Path: path,
   RoleId: { type: 'string' },
   Arn: arn,
+  Path: path,
   CreateDate: { type: 'timestamp' },
   AssumeRolePolicyDocument: document,
   Description: description,

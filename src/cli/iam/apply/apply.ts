@@ -72,8 +72,11 @@ async function isAgreed({ yes, json }: ApplyOptions, count: number): Promise<boo
   if (yes) return true
   if (json || !process.stdin.isTTY || !process.stdout.isTTY) return false
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
+  // The end of the input is a no: the question itself would wait for ever.
+  const ended = new Promise<string>(resolve => { terminal.once('close', () => resolve('')) })
   try {
-    return /^y(?:es)?$/i.test((await terminal.question(`Make ${count === 1 ? 'this change' : `these ${count} changes`}? [y/N] `)).trim())
+    const question = terminal.question(`Make ${count === 1 ? 'this change' : `these ${count} changes`}? [y/N] `)
+    return /^y(?:es)?$/i.test((await Promise.race([question, ended])).trim())
   } finally {
     terminal.close()
   }
