@@ -18,7 +18,7 @@ import type { Principal } from '../identities/directory.js'
 import { onAccount, type Call, type Operation, type Permission } from '../operation.js'
 import type { Services } from '../services.js'
 import { explainedCall, type ExplainedCall, type ExplainInput } from './explained-call.js'
-import { noSuchEntity, on } from './subjects.js'
+import { mayKnow, noSuchEntity, on } from './subjects.js'
 import { checkAccount } from './turns.js'
 
 type Explained = Output<typeof api.explainDecision>
@@ -62,7 +62,7 @@ export const explainDecision: Operation = onAccount(api.explainDecision, {
       origin: { requestId: call.requestId, sourceIp: '', userAgent: '', secureTransport: facts.origin.secureTransport },
     }, services, { resource: () => {}, decided: decision => void decisions.push(decision) })
     return asked.need ? onKey(call, { access, caller, decisions }, asked.need, services)
-      : onNothing(access, decisions, permissionOf(input, asked, await resourceOf(input, services)))
+      : onNothing(access, decisions, permissionOf(input, asked, await resourceOf(input, caller, services)))
   },
 })
 
@@ -159,11 +159,11 @@ function permissionOf({ ResourceArn: resource = '*' }: ExplainInput, { action }:
   return { action, resource, ...more }
 }
 
-/** What policies are told of a user or a role that is asked for, as they are in the administration of identities. */
-async function resourceOf({ ResourceArn: arn }: ExplainInput, { identities }: Services): Promise<Partial<Permission>> {
+/** What policies are told of a user or a role that is asked for, as they are in the administration of identities (subjects.ts). */
+async function resourceOf({ ResourceArn: arn }: ExplainInput, caller: Caller, services: Services): Promise<Partial<Permission>> {
   const [, accountId] = /^arn:aws:iam::([0-9]{12}):/.exec(arn ?? '') ?? []
   if (arn === undefined || accountId === undefined) return {}
-  const entity = (await identities.principal(arn))?.entity
+  const entity = mayKnow(accountId, { caller, services }) ? (await services.identities.principal(arn))?.entity : undefined
   return {
     of: { accountId, tags: resourceTags(entity?.tags ?? []) },
     ...entity?.boundary !== undefined && { keys: new Map([['iam:permissionsboundary', entity.boundary]]) },

@@ -1,6 +1,5 @@
-import type { Members } from '../../api/shape.js'
 import type { explainDecision } from '../../api/iam/decisions.js'
-import type { Input } from '../../api/shape.js'
+import type { Input, Members } from '../../api/shape.js'
 import { KmsError } from '../../domain/errors.js'
 import type { GrantUse } from '../../domain/grant.js'
 import type { ContextValue, RequestKeys } from '../../domain/policy/request.js'

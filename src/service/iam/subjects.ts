@@ -88,7 +88,7 @@ export function onInstallation(action: string) {
 }
 
 /** `Access.requirePermission` decides; nothing is looked up for whom it will refuse. */
-function mayKnow(accountId: string, { caller, services }: Asking): boolean {
+export function mayKnow(accountId: string, { caller, services }: Asking): boolean {
   return accountId === caller.accountId || caller.accountId === services.accountId
 }
 

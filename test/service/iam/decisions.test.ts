@@ -274,6 +274,19 @@ describe('ExplainDecision', () => {
     })
   })
 
+  it('tells nothing of a user of another account, whether or not there is one', async () => {
+    const byTag = document(allow('iam:GetUser', { Condition: { StringEquals: { 'aws:ResourceTag/team': 'blue' } } }))
+    await inline('bob', byTag, otherAccountId)
+    await call(on.services, createUser, { UserName: 'carol', Tags: [{ Key: 'team', Value: 'blue' }] })
+    const answers = new Set<string>()
+    for (const name of ['carol', 'none']) {
+      const asked = { PrincipalArn: user('bob', otherAccountId), Action: 'iam:GetUser', ResourceArn: user(name) }
+      answers.add(JSON.stringify(await explain(asked, foreignAdministrator)).replaceAll(name, 'x'))
+    }
+    expect([...answers]).to.have.length(1)
+    expect([...answers][0]).to.include('"EvalDecision":"implicitDeny"').and.not.include('Seen')
+  })
+
   it('shows the statements of a key policy to who may read it', async () => {
     const auditor = userCaller('auditor', [identityPolicy(allowing('iam:Simulate*'))])
     await inline('bob', document(allow('kms:Decrypt')))
