@@ -30,7 +30,8 @@ import type { AuditLog } from './ports/audit-log.js'
 import type { Clock } from './ports/clock.js'
 import type { Log } from './ports/log.js'
 import type { Installation, Store } from './ports/store.js'
-import { allOperations } from './service/administration.js'
+import { AccessKeyUsages } from './service/access-key-usage.js'
+import { allOperations } from './service/all-operations.js'
 import { DualControl } from './service/approvals/dual-control.js'
 import { KeyPolicies } from './service/authorization/key-policies.js'
 import { BackingKeys } from './service/backing-keys.js'
@@ -166,6 +167,7 @@ async function servicesOf(
     importTokens: new ImportTokens(keyStores.roots, installed.roots.mac),
     sts: stsServices({ config, hsm: keyStores.roots, macVersion: installed.roots.mac, clock, log }),
     lastUsage: new LastUsage(store.keyUsages, installed.createdAt, log),
+    accessKeyUsages: new AccessKeyUsages(store.credentials, log),
     invocations: new InvocationMemory(store.invocations, clock, log),
     turns: new Turns(),
     keyPairs: new KeyPairs(nobleMlKem),

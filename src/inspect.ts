@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import pkcs11 from 'pkcs11js'
 import { verifyDirectory, type DirectoryVerification } from './adapters/audit-files/read.js'
-import { readCredentialsFile } from './adapters/credentials-file.js'
+import { readCredentialsFile, writeCredentialsFile } from './adapters/credentials-file.js'
 import { mechanismName } from './adapters/pkcs11/report/offers.js'
 import { probeToken, selfTestToken, type ProbeReport, type ProbeTarget, type SelfTestReport } from './adapters/pkcs11/report/probe.js'
 import { openSqlite } from './adapters/sql/sqlite.js'
@@ -19,7 +19,7 @@ import type { Log } from './ports/log.js'
 import type { Store } from './ports/store.js'
 import { firstRoots, rowAuthenticator } from './service/roots.js'
 
-/** The wiring of commands that look at an installation, beside a running server or without one. None of them writes. */
+/** The wiring of commands that look at an installation, beside a running server or without one. None of them writes to its store. */
 
 /** What a command was given to look at cannot be looked at: no statement about it, good or bad. */
 export class UnusableInput extends Error {
@@ -150,5 +150,4 @@ export function attributeValueName(attribute: string, value: boolean | number | 
 export type { ProbeReport, ProbeTarget, SelfTestReport }
 
 export const adminCredentials = readCredentialsFile
-
-export { callAdministration } from './compose/administration-client.js'
+export const replaceAdminCredentials = writeCredentialsFile

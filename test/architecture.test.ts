@@ -23,7 +23,8 @@ const rules: Readonly<Record<string, Rule>> = {
   adapters: { folders: ['domain', 'ports'], packages: true },
   http: { folders: ['service', 'api', 'domain'], types: ['ports'], packages: true },
   cli: {
-    folders: ['main.ts', 'compose.ts', 'inspect.ts', 'config.ts', 'service', 'domain'], types: ['ports'], packages: true,
+    // The contracts, as a client of the API that they describe.
+    folders: ['main.ts', 'compose.ts', 'inspect.ts', 'config.ts', 'service', 'domain', 'api'], types: ['ports'], packages: true,
   },
 }
 /** The composition root may import everything; only the folders above that name these files may import them. */

@@ -1,61 +1,22 @@
-import { readConfig } from '../config.js'
-import { callAdministration, UnusableInput } from '../inspect.js'
+import * as contracts from '../api/iam/approvals.js'
+import type { Output } from '../api/shape.js'
+import { UnusableInput } from '../inspect.js'
+import { allPages, IamClient } from './iam/client.js'
 import { exitCodes, print, table, type OutputOptions } from './output.js'
 import { printable, printableLines } from './printable.js'
 
-/** As the administration API shows it: times in epoch seconds. */
-interface ApprovalRequest {
-  readonly ApprovalRequestId: string
-  readonly Status: string
-  readonly Rule: string
-  readonly Service: string
-  readonly Operation: string
-  readonly Region: string
-  readonly Resources: readonly string[]
-  readonly Requester: string
-  readonly AccountId: string
-  readonly CreateDate: number
-  readonly ExpirationDate: number
-  readonly EndDate?: number
-  readonly ApprovalsNeeded?: number
-  readonly ApprovalsGiven?: number
-}
-
-interface WholeRequest extends ApprovalRequest {
-  readonly Approvers: readonly string[]
-  readonly Input: string
-  readonly InputHash: string
-  readonly RequestId: string
-  readonly SourceIp: string
-  readonly UserAgent: string
-  readonly Decisions: readonly Decision[]
-  readonly Outcome?: { readonly RequestId: string, readonly Output?: string, readonly ErrorCode?: string, readonly ErrorMessage?: string }
-}
-
-interface Decision {
-  readonly Decision: 'APPROVED' | 'REJECTED'
-  readonly Principal: string
-  readonly Caller: string
-  readonly SourceIp: string
-  readonly Date: number
-  readonly Reason?: string
-}
+type ApprovalRequest = Output<typeof contracts.listApprovalRequests>['ApprovalRequests'][number]
+type WholeRequest = Output<typeof contracts.getApprovalRequest>['ApprovalRequest']
+type Decision = WholeRequest['Decisions'][number]
 
 const statuses = ['pending', 'executing', 'done', 'failed', 'interrupted', 'rejected', 'expired', 'all']
 const idPattern = /^[0-9a-f-]{36}$/
 
 export async function listApprovals({ status = 'pending', ...options }: OutputOptions & { readonly status?: string }): Promise<void> {
   if (!statuses.includes(status)) throw new UnusableInput(`--status is one of ${statuses.join(', ')}`)
-  const config = readConfig()
-  const requests: ApprovalRequest[] = []
-  for (let marker: string | undefined, isMore = true; isMore;) {
-    const page = await callAdministration(config, 'ListApprovalRequests', {
-      ...status !== 'all' && { Status: status.toUpperCase() }, ...marker !== undefined && { Marker: marker },
-    }) as { readonly ApprovalRequests: readonly ApprovalRequest[], readonly IsTruncated: boolean, readonly Marker?: string }
-    requests.push(...page.ApprovalRequests)
-    marker = page.Marker
-    isMore = page.IsTruncated
-  }
+  const { ApprovalRequests: requests } = await allPages(new IamClient(), contracts.listApprovalRequests, {
+    ...status !== 'all' && { Status: status.toUpperCase() as ApprovalRequest['Status'] },
+  })
   print(options, requests, () => table([
     ['APPROVAL REQUEST', 'STATUS', 'APPROVALS', 'OPERATION', 'KEY', 'REQUESTER', 'UNTIL'],
     ...requests.map(request => [
@@ -66,26 +27,28 @@ export async function listApprovals({ status = 'pending', ...options }: OutputOp
 }
 
 export async function showApproval(id: string, options: OutputOptions): Promise<void> {
-  const request = await ask('GetApprovalRequest', id)
+  const request = await ask(contracts.getApprovalRequest, id)
   print(options, request, () => lines(request))
 }
 
 /** With the last approval that it needs the call is done. Exit code 1 when it was refused by then. */
 export async function approveRequest(id: string, options: OutputOptions): Promise<void> {
-  const request = await ask('ApproveRequest', id)
+  const request = await ask(contracts.approveRequest, id)
   print(options, request, () => lines(request))
   if (request.Status === 'FAILED') process.exitCode = exitCodes.bad
 }
 
 export async function rejectRequest(id: string, { reason, ...options }: OutputOptions & { readonly reason?: string }): Promise<void> {
-  const request = await ask('RejectRequest', id, reason)
+  const request = await ask(contracts.rejectRequest, id, reason)
   print(options, request, () => lines(request))
 }
 
-async function ask(operation: string, id: string, reason?: string): Promise<WholeRequest> {
+type Asking = typeof contracts.getApprovalRequest | typeof contracts.approveRequest | typeof contracts.rejectRequest
+
+async function ask(contract: Asking, id: string, reason?: string): Promise<WholeRequest> {
   if (!idPattern.test(id)) throw new UnusableInput(`"${printable(id)}" is not the id of an approval request`)
   const input = { ApprovalRequestId: id, ...reason !== undefined && { Reason: reason } }
-  const { ApprovalRequest: request } = await callAdministration(readConfig(), operation, input) as { ApprovalRequest: WholeRequest }
+  const { ApprovalRequest: request } = await new IamClient().call<Asking>(contract, input)
   return request
 }
 
@@ -133,6 +96,6 @@ function given({ ApprovalsNeeded: needed, ApprovalsGiven: count }: ApprovalReque
   return needed === undefined ? '?' : `${count ?? 0} of ${needed}`
 }
 
-function time(seconds: number): string {
-  return new Date(seconds * 1_000).toISOString()
+function time(date: Date): string {
+  return date.toISOString()
 }

@@ -1,5 +1,6 @@
-import { readConfig } from '../config.js'
-import { callAdministration, UnusableInput } from '../inspect.js'
+import { lookupEvents } from '../api/iam/events.js'
+import { UnusableInput } from '../inspect.js'
+import { IamClient } from './iam/client.js'
 import { print, table, type OutputOptions } from './output.js'
 import { printable } from './printable.js'
 
@@ -22,8 +23,6 @@ interface ShownEvent {
   readonly errorCode?: string
 }
 
-interface Page { readonly Events: readonly { readonly CloudTrailEvent: string }[], readonly NextToken?: string }
-
 const limitDefault = 100
 const limitMax = 1_000_000
 const pageMax = 50
@@ -34,13 +33,13 @@ export async function auditList(options: ListOptions): Promise<void> {
   const limit = Number(options.limit ?? limitDefault)
   if (!Number.isInteger(limit) || limit < 1 || limit > limitMax) throw new UnusableInput(`--limit must be from 1 to ${limitMax}`)
   const query = queryOf(options)
-  const config = readConfig()
+  const client = new IamClient()
   const events: ShownEvent[] = []
   for (let token: string | undefined, isMore = true; isMore && events.length < limit;) {
-    const page = await callAdministration(config, 'LookupEvents', {
+    const page = await client.call(lookupEvents, {
       ...query, MaxResults: Math.min(pageMax, limit - events.length), ...token !== undefined && { NextToken: token },
-    }) as Page
-    events.push(...page.Events.map(({ CloudTrailEvent: text }) => JSON.parse(text) as ShownEvent))
+    })
+    events.push(...(page.Events ?? []).map(({ CloudTrailEvent: text = '' }) => JSON.parse(text) as ShownEvent))
     token = page.NextToken
     isMore = token !== undefined
   }

@@ -1,7 +1,7 @@
-import { join } from 'node:path'
 import type * as Sdk from '@aws-sdk/client-kms'
-import { readConfig } from '../config.js'
-import { adminCredentials, UnusableInput } from '../inspect.js'
+import { UnusableInput } from '../inspect.js'
+import { connectionTo } from './connection.js'
+import { policyOf, type SeparationOptions } from './key-separation.js'
 import { print, table, type OutputOptions } from './output.js'
 
 /** The shortest that ScheduleKeyDeletion takes. */
@@ -26,17 +26,31 @@ export async function listKeys(options: OutputOptions): Promise<void> {
   ]))
 }
 
-export async function createKey(options: OutputOptions & { description?: string, alias?: string }): Promise<void> {
-  const { alias } = options
+interface CreateOptions extends OutputOptions, SeparationOptions {
+  readonly description?: string
+  readonly alias?: string
+}
+
+export async function createKey(options: CreateOptions): Promise<void> {
+  const { alias, description = '', keySpec, keyUsage, origin, multiRegion } = options
   if (alias !== undefined && !alias.startsWith('alias/')) throw new UnusableInput(`an alias begins with alias/, so not "${alias}"`)
+  // Before the key is made: whoever is named must be there.
+  const policy = await policyOf(options)
   const connection = await connect()
-  const { KeyMetadata } = await connection.client.send(new connection.sdk.CreateKeyCommand({ Description: options.description ?? '' }))
+  const { KeyMetadata } = await connection.client.send(new connection.sdk.CreateKeyCommand({
+    Description: description,
+    ...policy !== undefined && { Policy: policy },
+    ...keySpec !== undefined && { KeySpec: keySpec },
+    ...keyUsage !== undefined && { KeyUsage: keyUsage },
+    ...origin !== undefined && { Origin: origin },
+    ...multiRegion !== undefined && { MultiRegion: multiRegion },
+  }))
   if (alias !== undefined) await nameOrDelete(connection, KeyMetadata?.Arn ?? '', alias)
   print(options, KeyMetadata, () => [KeyMetadata?.Arn ?? ''])
 }
 
 /** A key that cannot get its name would be left behind unnoticed. Throws, with what became of it. */
-async function nameOrDelete({ client, sdk }: Connection, arn: string, alias: string): Promise<void> {
+async function nameOrDelete({ client, sdk }: Connected, arn: string, alias: string): Promise<void> {
   try {
     await client.send(new sdk.CreateAliasCommand({ AliasName: alias, TargetKeyId: arn }))
   } catch (error) {
@@ -59,23 +73,13 @@ export async function rotateKey(keyId: string, options: OutputOptions): Promise<
   print(options, after, () => [`${after?.Arn ?? ''}: current key material is now ${after?.CurrentKeyMaterialId ?? ''}`])
 }
 
-interface Connection { readonly client: Sdk.KMSClient, readonly sdk: typeof Sdk }
+interface Connected { readonly client: Sdk.KMSClient, readonly sdk: typeof Sdk }
 
 /** The SDK is loaded only here: it would double the start-up time of every other command. */
-async function connect(): Promise<Connection> {
+async function connect(): Promise<Connected> {
   // On Node 20 the SDK would tell our user to upgrade ours; the lock file pins a version that supports it.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   const sdk = await import('@aws-sdk/client-kms')
-  const { AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL } = process.env
-  // Without an endpoint the SDK would call AWS itself, with whatever account the shell happens to be set up for.
-  if (AWS_ACCESS_KEY_ID && (AWS_ENDPOINT_URL_KMS ?? AWS_ENDPOINT_URL)) return { client: new sdk.KMSClient({}), sdk }
-  const file = join(readConfig().dataDir, 'admin.env')
-  const admin = adminCredentials(file)
-  if (!admin) throw new Error(`the environment has no access key with an AWS_ENDPOINT_URL_KMS, and there is no ${file}`)
-  const client = new sdk.KMSClient({
-    endpoint: admin.AWS_ENDPOINT_URL_KMS ?? '',
-    region: admin.AWS_REGION ?? '',
-    credentials: { accessKeyId: admin.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: admin.AWS_SECRET_ACCESS_KEY ?? '' },
-  })
-  return { client, sdk }
+  const { endpoint, region, credentials } = connectionTo('kms')
+  return { client: new sdk.KMSClient({ endpoint, credentials, ...region !== undefined && { region } }), sdk }
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { ConfigError } from '../config.js'
+import { keySpecs } from '../domain/key-spec.js'
 import { UnusableInput } from '../inspect.js'
 import { approveRequest, listApprovals, rejectRequest, showApproval } from './approvals.js'
 import { auditList } from './audit-list.js'
@@ -10,7 +11,9 @@ import { hsmList } from './hsm-list.js'
 import { hsmProbe } from './hsm-probe.js'
 import { hsmSelfTest } from './hsm-selftest.js'
 import { hsmWatch } from './hsm-watch.js'
+import { addIamCommands } from './iam/commands.js'
 import { keyEvidence } from './key-evidence.js'
+import { keyUsages } from './key-separation.js'
 import { createKey, listKeys, rotateKey } from './keys.js'
 import { listOperations } from './operations.js'
 import { exitCodes } from './output.js'
@@ -87,9 +90,17 @@ key.command('create')
   .description('create a key')
   .option('--description <text>', 'what the key is for')
   .option('--alias <name>', 'a name beginning with alias/')
+  .option('--administrators <names>', 'who looks after the key and does not use it: users and roles, by name or ARN, with commas between')
+  .option('--users <names>', 'who uses the key and does not look after it; with either option the account\'s policies cannot use it')
+  .addOption(new Option('--key-spec <spec>', 'SYMMETRIC_DEFAULT if left out').choices([...keySpecs.keys()]))
+  .addOption(new Option('--key-usage <usage>', 'needed where the spec has several').choices(keyUsages))
+  .addOption(new Option('--origin <origin>', 'EXTERNAL for material that is imported').choices(['AWS_KMS', 'EXTERNAL']))
+  .option('--multi-region', 'a primary key that can be replicated')
   .option('--json', 'print JSON')
   .action(createKey)
 key.command('rotate').description('rotate a key now').argument('<key id>').option('--json', 'print JSON').action(rotateKey)
+
+addIamCommands(program)
 
 const approvals = program.command('approvals').description('calls that wait for the approval of others (dual control)')
 approvals.command('list')

@@ -2,6 +2,7 @@ import type { Config } from '../config.js'
 import { deleteExpiredKeys, rotateDueKeys } from '../jobs/due-keys.js'
 import { every, type Repeated } from '../jobs/every.js'
 import { expireImportedMaterial, removeWrappingKeys } from '../jobs/expire-material.js'
+import { flushUsages } from '../service/access-key-usage.js'
 import { settleApprovals } from '../service/approvals/settle.js'
 import { reconcile } from '../service/reconcile.js'
 import type { StoreHead } from '../service/rollback.js'
@@ -9,7 +10,7 @@ import type { Services } from '../service/services.js'
 import type { FailingSources } from '../service/throttle/failing-sources.js'
 import type { Opened } from './opened.js'
 
-/** How far GetKeyLastUsage may be behind after a crash. */
+/** How far the last usages of keys and access keys may be behind after a crash. */
 const lastUsageLagMsMax = 60_000
 
 /** The work that otherwise runs by the clock. */
@@ -42,15 +43,14 @@ export async function startJobs({ services, config, owner, opened, head, sources
       await expireImportedMaterial(services, owner)
       await removeOldWrappingKeys()
     }, log),
-    flushLastUsage: every(
-      Math.min(intervalMs, lastUsageLagMsMax), 'write the last usages of keys', () => services.lastUsage.flush(), log),
+    flushLastUsage: every(Math.min(intervalMs, lastUsageLagMsMax), 'write the last usages', () => flushUsages(services), log),
     forgetInvocations: every(intervalMs, 'forget old invocations', async () => void await services.invocations.forgetOld(), log),
     settleApprovals: every(intervalMs, 'end approval requests', async () => void await settleApprovals(services, true), log),
     reportFailures: every(intervalMs, 'report sources that fail to authenticate', async () => sources.report(), log),
   }
   opened.push(async () => sources.report())
   // What the last calls noted; the store is closed after that.
-  opened.push(() => services.lastUsage.flush().catch(error => log.error('the last usages of keys could not be written', { error })))
+  opened.push(() => flushUsages(services).catch(error => log.error('the last usages could not be written', { error })))
   for (const job of Object.values(jobs)) opened.push(() => job.stop())
   await jobs.reconcile.now()
   await jobs.deleteExpiredKeys.now()

@@ -1,7 +1,7 @@
 import type { Members, Shape } from '../api/shape.js'
 import { covers, type ApprovalRule } from '../domain/approval.js'
 import { isAccountId, parsePrincipal } from '../domain/principal.js'
-import { allOperations } from '../service/administration.js'
+import { allOperations } from '../service/all-operations.js'
 import type { Operation } from '../service/operation.js'
 import type { Reader } from './reader.js'
 

@@ -1,5 +1,5 @@
 import { isAccountId } from '../domain/principal.js'
-import { allOperations } from '../service/administration.js'
+import { allOperations } from '../service/all-operations.js'
 import type { RateLimits } from '../service/throttle/rates.js'
 import type { Rate } from '../service/throttle/token-buckets.js'
 import type { Reader } from './reader.js'

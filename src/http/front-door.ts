@@ -1,3 +1,4 @@
+import { iamTargetPrefix } from '../api/iam/operations.js'
 import type { Endpoint } from './message.js'
 import { isForm } from './sts/form.js'
 
@@ -7,9 +8,6 @@ export interface Doors {
   readonly sts: Endpoint
   readonly iam: Endpoint
 }
-
-/** Of the targets of the administration API. */
-export const administrationPrefix = 'ClavigerAdministration.'
 
 /**
  * Which protocol a request is of shows in its content type and target; whoever speaks none of them is answered in the words of KMS. Nothing
@@ -24,5 +22,5 @@ export function frontDoor(doors: Doors): Endpoint {
 
 function doorOf(contentType: string | undefined, target: string | undefined, { kms, sts, iam }: Doors): Endpoint {
   if (isForm(contentType)) return sts
-  return target?.startsWith(administrationPrefix) ? iam : kms
+  return target?.startsWith(iamTargetPrefix) ? iam : kms
 }

@@ -21,4 +21,9 @@ export interface Identities {
   /** Ascending by name in small letters, after `after`. */
   list<K extends EntityKind>(accountId: string, kind: K, after: string | undefined, limit: number): Promise<readonly EntityOf<K>[]>
   count(accountId: string, kind: EntityKind): Promise<number>
+  /**
+   * Those of an account in whose record this text stands, as JSON has it: all that may refer to something, and perhaps others. As many as
+   * an account has, at most.
+   */
+  mentioning(accountId: string, text: string): Promise<readonly EntityOf<EntityKind>[]>
 }

@@ -88,7 +88,7 @@ async function refuseUsed(name: string, keyStores: KeyStores, begun: boolean): P
     + 'database is missing or damaged, or the token belongs to another installation. Restore the database, or use another token')
 }
 
-async function randomAccountId(hsm: Hsm): Promise<string> {
+export async function randomAccountId(hsm: Hsm): Promise<string> {
   const digits = BigInt(`0x${Buffer.from(await hsm.random(8)).toString('hex')}`) % 10n ** 12n
   return digits.toString().padStart(12, '0')
 }

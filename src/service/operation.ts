@@ -5,6 +5,7 @@ import type { Scope } from '../domain/key-ref.js'
 import type { StateRule, UsableKey } from '../domain/key-state.js'
 import type { Key, KeyVersion, KeyView } from '../domain/key.js'
 import type { PolicyOutcome } from '../domain/policy/decide.js'
+import type { RequestKeys, ResourceFacts } from '../domain/policy/request.js'
 import type { Access } from './authorization/access.js'
 import type { AttestedRecipient } from './recipient.js'
 import type { Services } from './services.js'
@@ -42,9 +43,21 @@ export interface Permission {
   readonly action: string
   /** ARN, or `*`. */
   readonly resource: string
+  /** What a refusal says instead of the ARN: one that tells more than the caller asked with. */
+  readonly named?: string
   /** Where it is done, if not in the region of the call. */
   readonly region?: string
+  /** Whose it is. Of another account than the caller's only for callers of the installation's account. */
+  readonly of?: ResourceFacts
+  /** Condition keys that the members of the call do not tell. */
+  readonly keys?: RequestKeys
 }
+
+/** Who asks, for permissions that depend on what is stored. */
+export interface Asking { readonly caller: Caller, readonly services: Services }
+
+/** Permissions of a call with these members. */
+type PermissionsOf<I> = (input: I, scope: Scope, asking: Asking) => readonly Permission[] | Promise<readonly Permission[]>
 
 /** A call that passed every check: its keys are there, allowed and in a good state, in the order in which they were asked for. */
 export interface Call<I = unknown> {
@@ -57,6 +70,8 @@ export interface Call<I = unknown> {
   readonly keys: readonly UsableKey[]
   /** What the policies said of each key. */
   readonly outcomes: readonly PolicyOutcome[]
+  /** What its caller's policies allowed. */
+  readonly permitted: readonly Permission[]
   /** For what turns out only on the way to need permission. */
   readonly access: Access
   /** Who gets the plaintext of the answer instead of the caller; for `answerTo` (service/recipient.ts). */
@@ -94,7 +109,7 @@ export interface Operation {
   /** Checks between members. Throws ValidationException and its like before any key is looked up. */
   readonly check: (input: unknown, scope: Scope) => void
   readonly needs: (input: unknown) => readonly KeyNeed[]
-  readonly permissions: (input: unknown, scope: Scope) => readonly Permission[]
+  readonly permissions: PermissionsOf<unknown>
   readonly run: (call: Call, services: Services) => Promise<unknown>
   /**
    * What there is still to be tried without any effect: by DryRun, and before a call waits for approval. Absent when there is nothing, and
@@ -120,19 +135,19 @@ interface OnKey<C extends Contract> extends Common<C> {
   readonly aliases?: true
   readonly fits?: (key: Key, input: Input<C>) => void
   readonly child?: (input: Input<C>) => GrantUse['child']
-  readonly permissions?: (input: Input<C>, scope: Scope) => readonly Permission[]
+  readonly permissions?: PermissionsOf<Input<C>>
   readonly run: (call: Call<Input<C>> & { readonly key: UsableKey }, services: Services) => Promise<Output<C>>
 }
 
 interface OnKeys<C extends Contract> extends Common<C> {
   readonly needs: (input: Input<C>) => readonly KeyNeed[]
-  readonly permissions?: (input: Input<C>, scope: Scope) => readonly Permission[]
+  readonly permissions?: PermissionsOf<Input<C>>
   readonly run: (call: Call<Input<C>>, services: Services) => Promise<Output<C>>
 }
 
 interface OnAccount<C extends Contract> extends Common<C> {
   /** Without it, the action of the operation on `*`. */
-  readonly permissions?: (input: Input<C>, scope: Scope) => readonly Permission[]
+  readonly permissions?: PermissionsOf<Input<C>>
   readonly run: (call: Call<Input<C>>, services: Services) => Promise<Output<C>>
 }
 
@@ -172,10 +187,17 @@ export function onKeys<C extends Contract>(contract: C, operation: OnKeys<NoInfe
   }
 }
 
+const noKeys: Operation['needs'] = () => []
+
+/** Whether it needs keys: the others are decided by the policies of the caller alone. */
+export function needsKeys({ needs }: Operation): boolean {
+  return needs !== noKeys
+}
+
 /** An operation on no key. */
 export function onAccount<C extends Contract>(contract: C, operation: OnAccount<NoInfer<C>>): Operation {
   const own: Permission = { action: `${operation.service ?? 'kms'}:${contract.name}`, resource: '*' }
-  return onKeys(contract, { permissions: () => [own], ...operation, needs: () => [] })
+  return onKeys(contract, { permissions: () => [own], ...operation, needs: noKeys })
 }
 
 function only(keys: readonly UsableKey[]): UsableKey {

@@ -95,13 +95,16 @@ async function answer(
   if (signer) await visit.enter(signer)
   const operation = front.operation()
   record.operation = operation
-  if (signer) await visit.begin(signer, operation)
+  if (signer) {
+    services.accessKeyUsages.note(signer, { usedAt: record.time, region, service: operation.service })
+    await visit.begin(signer, operation)
+  }
   const input = front.input(operation)
   record.input = input
-  const caller = signer ?? await operation.vouched?.(input, services)
+  const caller = operation.vouched ? await operation.vouched(input, services) : signer
   if (!caller) throw new KmsError('MissingAuthenticationTokenException', 'Missing Authentication Token')
+  record.identified({ caller, region })
   if (!signer) {
-    record.identified({ caller, region })
     await visit.enter(caller)
     await visit.begin(caller, operation)
   }
@@ -155,9 +158,10 @@ async function permitted(asked: Asked, services: Services): Promise<Performed> {
     caller, region, origin, operation, input, time: record.time, dryRun: isDryRun(input), measurements: recipient?.measurements,
   }, services, record)
   const found = await access.requireKeys(operation.needs(input)).catch(error => goneAtRetry(operation, error))
-  for (const permission of operation.permissions(input, scope)) access.requirePermission(permission)
+  const permitted = await operation.permissions(input, scope, { caller, services })
+  for (const permission of permitted) access.requirePermission(permission)
   const call: Call = {
-    caller, scope, input, keys: [], outcomes: [], access, recipient, requestId: record.requestId,
+    caller, scope, input, keys: [], outcomes: [], permitted, access, recipient, requestId: record.requestId,
     used: ({ arn }, { version, keyMaterialId }) => record.used(arn, version, keyMaterialId),
     detail: (name, value) => record.detail(name, value),
   }

@@ -5,6 +5,7 @@ import type { Hsm } from '../ports/hsm.js'
 import type { KeyStores } from '../ports/key-stores.js'
 import type { Log } from '../ports/log.js'
 import type { Store } from '../ports/store.js'
+import type { AccessKeyUsages } from './access-key-usage.js'
 import type { DualControl } from './approvals/dual-control.js'
 import type { KeyPolicies } from './authorization/key-policies.js'
 import type { BackingKeys } from './backing-keys.js'
@@ -50,6 +51,7 @@ export interface Services {
   readonly importTokens: ImportTokens
   readonly sts: StsServices
   readonly lastUsage: LastUsage
+  readonly accessKeyUsages: AccessKeyUsages
   readonly invocations: InvocationMemory
   readonly turns: Turns
   readonly admission: Admission

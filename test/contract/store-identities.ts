@@ -89,4 +89,27 @@ export function identitiesContract(store: () => Store): void {
     expect(await store().identities.count(other, 'user')).to.equal(1)
     expect(await store().identities.count(accountId, 'group')).to.equal(0)
   })
+
+  it('keeps policies whose names objects have by themselves', async () => {
+    const inlinePolicies = Object.fromEntries([['__proto__', '{}'], ['constructor', '"']])
+    await put({ ...group, name: '__proto__', inlinePolicies })
+    const stored = await store().identities.get(accountId, 'group', '__proto__')
+    expect(stored?.kind === 'group' && Object.entries(stored.inlinePolicies)).to.deep.equal([['__proto__', '{}'], ['constructor', '"']])
+  })
+
+  it('finds whatever may mention something, and nothing of another account', async () => {
+    const arn = `arn:aws:iam::${accountId}:policy/p_1`
+    const named = (name: string, of: Partial<User> = {}): User => ({ ...plainUser, name, id: `AIDA${name}`, ...of })
+    const inserted = [
+      named('attached', { attachedPolicies: [arn] }), named('bounded', { boundary: arn }), named('neither'),
+      { ...role, name: 'attached', attachedPolicies: ['arn:other', arn] }, { ...group, name: 'g', attachedPolicies: [arn] },
+      named('foreign', { accountId: other, attachedPolicies: [arn] }),
+    ]
+    for (const entity of inserted) await store().identities.insert(entity)
+    const found = async (text: string) =>
+      (await store().identities.mentioning(accountId, JSON.stringify(text))).map(({ kind, name }) => `${kind} ${name}`)
+    expect(await found(arn)).to.deep.equal(['group g', 'role attached', 'user attached', 'user bounded'])
+    // Wildcards of the database are characters like any other.
+    for (const text of [arn.replace('_', 'x'), 'arn:aws:iam::%', '_', '%', '!']) expect(await found(text), text).to.deep.equal([])
+  })
 }

@@ -238,7 +238,7 @@ describe('multi-Region keys', () => {
         const before = await stored(keyId)
         await refused(operationOf(contract).run({
           caller: administrator, scope: { region, accountId }, requestId: '', input: { KeyId: keyId }, keys: [judged], outcomes: [],
-          recipient: undefined,
+          permitted: [], recipient: undefined,
           access: undefined as never, used: () => {}, detail: () => {},
         }, on.services), 'UnsupportedOperationException')
         expect(await stored(keyId)).to.deep.equal(before)

@@ -7,6 +7,8 @@ export interface RawRequest {
   /** X-Amz-Target, as it stands. */
   readonly target: string
   readonly body: Uint8Array
+  /** Of the scope of the signature; kms if not given. */
+  readonly service?: string
 }
 
 export interface RawAnswer {
@@ -92,9 +94,9 @@ export function openSocket({ url }: Pick<ServerAddress, 'url'>): Socket {
 }
 
 /** The request as bytes on the wire. */
-export function signed({ target, body }: RawRequest, { url, admin }: Signer): Buffer {
+export function signed({ target, body, service = 'kms' }: RawRequest, { url, admin }: Signer): Buffer {
   const time = new Date().toISOString().replaceAll(/[-:]|\.\d{3}/g, '')
-  const scope = `${time.slice(0, 8)}/${admin.region}/kms/aws4_request`
+  const scope = `${time.slice(0, 8)}/${admin.region}/${service}/aws4_request`
   const headers = {
     'content-type': 'application/x-amz-json-1.1', 'host': new URL(url).host, 'x-amz-date': time, 'x-amz-target': target,
   }

@@ -5,7 +5,8 @@ import type { Members, Shape } from '../../src/api/shape.js'
 /** Texts of which one fits every pattern of the API. */
 const texts = [
   'a', 'A', '1', 'alias/sample', 'https://sample.example', '/kms/xks/v1', 'com.amazonaws.vpce.us-east-1.vpce-svc-0123456789',
-  'cluster-2222222222a', 'arn:aws:iam::111122223333:root', 'service.example.com', 'us-east-1',
+  'cluster-2222222222a', 'arn:aws:iam::111122223333:root', 'service.example.com', 'us-east-1', '/',
+  'kms:ListKeys',
 ]
 /** What the shape alone does not tell. */
 const members: Readonly<Record<string, unknown>> = {

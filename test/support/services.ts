@@ -15,7 +15,8 @@ import type { Clock } from '../../src/ports/clock.js'
 import { HsmError, type Hsm } from '../../src/ports/hsm.js'
 import type { KeyStores } from '../../src/ports/key-stores.js'
 import type { Store } from '../../src/ports/store.js'
-import { allOperations } from '../../src/service/administration.js'
+import { AccessKeyUsages } from '../../src/service/access-key-usage.js'
+import { allOperations } from '../../src/service/all-operations.js'
 import { DualControl } from '../../src/service/approvals/dual-control.js'
 import { KeyPolicies } from '../../src/service/authorization/key-policies.js'
 import { BackingKeys } from '../../src/service/backing-keys.js'
@@ -170,6 +171,7 @@ export function servicesOver({
       identityProviders: identityProviders(issuers, { clock, log }),
     },
     lastUsage: new LastUsage(store.keyUsages, 0, log),
+    accessKeyUsages: new AccessKeyUsages(store.credentials, log),
     invocations: new InvocationMemory(store.invocations, clock, log),
     turns: new Turns(),
     keyPairs: new KeyPairs(nobleMlKem),
@@ -216,6 +218,6 @@ export async function storedKey(store: Store, keyId: string, at = region): Promi
   return view
 }
 
-function defaultsOf(members: Members): Record<string, unknown> {
+export function defaultsOf(members: Members): Record<string, unknown> {
   return Object.fromEntries(Object.entries(members).flatMap(([name, shape]) => 'default' in shape ? [[name, shape.default]] : []))
 }

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import { nameKey, type Account, type EntityKind, type EntityOf, type IdentityEntity } from '../../domain/identity.js'
 import type { Identities } from '../../ports/identities.js'
 import { StaleWriteError } from '../../ports/keys.js'
@@ -84,6 +84,17 @@ export class SqlIdentities implements Identities {
     const { count } = await this.#db.selectFrom('identities').select(({ fn }) => fn.countAll().as('count'))
       .where('account_id', '=', accountId).where('kind', '=', kind).executeTakeFirstOrThrow()
     return Number(count)
+  }
+
+  async mentioning(accountId: string, text: string): Promise<readonly IdentityEntity[]> {
+    // `like` may or may not tell letters apart by their case: more is found then, never less.
+    const pattern = `%${text.replace(/[%_!]/g, '!$&')}%`
+    const rows = await this.#db.selectFrom('identities').selectAll()
+      .where('account_id', '=', accountId).where(sql<boolean>`content like ${pattern} escape '!'`)
+      .orderBy('kind').orderBy('name_key')
+      .execute()
+    await this.#rows.verifyAll('identities', rows)
+    return rows.map(row => entityOf<EntityKind>(row))
   }
 
   async #one<K extends EntityKind>(row: IdentityRow | undefined): Promise<EntityOf<K> | undefined> {

@@ -7,38 +7,38 @@ export const approvalStatus = ['PENDING', 'EXECUTING', 'DONE', 'FAILED', 'INTERR
 const approvalRequestId = { type: 'string', required: true, min: 36, max: 36, pattern: '[0-9a-f-]+' } as const
 
 const summary = {
-  ApprovalRequestId: { type: 'string' },
-  Status: { type: 'enum', values: approvalStatus },
-  Rule: { type: 'string' },
-  Service: { type: 'string' },
-  Operation: { type: 'string' },
-  Region: { type: 'string' },
+  ApprovalRequestId: { type: 'string', required: true },
+  Status: { type: 'enum', required: true, values: approvalStatus },
+  Rule: { type: 'string', required: true },
+  Service: { type: 'string', required: true },
+  Operation: { type: 'string', required: true },
+  Region: { type: 'string', required: true },
   /** Of the keys that the call names. */
-  Resources: { type: 'list', of: { type: 'string' } },
-  Requester: { type: 'string' },
-  AccountId: { type: 'string' },
-  CreateDate: { type: 'timestamp' },
-  ExpirationDate: { type: 'timestamp' },
+  Resources: { type: 'list', required: true, of: { type: 'string' } },
+  Requester: { type: 'string', required: true },
+  AccountId: { type: 'string', required: true },
+  CreateDate: { type: 'timestamp', required: true },
+  ExpirationDate: { type: 'timestamp', required: true },
   EndDate: { type: 'timestamp' },
   ApprovalsNeeded: { type: 'integer' },
   ApprovalsGiven: { type: 'integer' },
 } as const satisfies Members
 
 const decision = {
-  Decision: { type: 'enum', values: ['APPROVED', 'REJECTED'] },
+  Decision: { type: 'enum', required: true, values: ['APPROVED', 'REJECTED'] },
   /** ARN of a user or role. */
-  Principal: { type: 'string' },
+  Principal: { type: 'string', required: true },
   /** ARN of the session, or of the user again. */
-  Caller: { type: 'string' },
-  SourceIp: { type: 'string' },
-  Date: { type: 'timestamp' },
-  RequestId: { type: 'string' },
+  Caller: { type: 'string', required: true },
+  SourceIp: { type: 'string', required: true },
+  Date: { type: 'timestamp', required: true },
+  RequestId: { type: 'string', required: true },
   Reason: { type: 'string' },
 } as const satisfies Members
 
 const outcome = {
   /** Of the audit record of the call, when it was done. */
-  RequestId: { type: 'string' },
+  RequestId: { type: 'string', required: true },
   /** JSON: what the call answered, without what would be a secret. */
   Output: { type: 'string' },
   ErrorCode: { type: 'string' },
@@ -48,15 +48,15 @@ const outcome = {
 const whole = {
   ...summary,
   /** Who may approve, as the configuration has it now. */
-  Approvers: { type: 'list', of: { type: 'string' } },
+  Approvers: { type: 'list', required: true, of: { type: 'string' } },
   /** JSON, as the call had it. */
-  Input: { type: 'string' },
+  Input: { type: 'string', required: true },
   /** SHA-256 of the text of `Input`, in hex. */
-  InputHash: { type: 'string' },
-  RequestId: { type: 'string' },
-  SourceIp: { type: 'string' },
-  UserAgent: { type: 'string' },
-  Decisions: { type: 'list', of: { type: 'structure', members: decision } },
+  InputHash: { type: 'string', required: true },
+  RequestId: { type: 'string', required: true },
+  SourceIp: { type: 'string', required: true },
+  UserAgent: { type: 'string', required: true },
+  Decisions: { type: 'list', required: true, of: { type: 'structure', members: decision } },
   Outcome: { type: 'structure', members: outcome },
 } as const satisfies Members
 
@@ -68,7 +68,7 @@ export const listApprovalRequests = contract({
     Marker: { type: 'string', min: 1, max: 1024, pattern: '[\\u0020-\\u00FF]*' },
   },
   output: {
-    ApprovalRequests: { type: 'list', of: { type: 'structure', members: summary } },
+    ApprovalRequests: { type: 'list', required: true, of: { type: 'structure', members: summary } },
     IsTruncated: { type: 'boolean' },
     Marker: { type: 'string' },
   },
@@ -78,20 +78,20 @@ export const listApprovalRequests = contract({
 export const getApprovalRequest = contract({
   name: 'GetApprovalRequest',
   input: { ApprovalRequestId: approvalRequestId },
-  output: { ApprovalRequest: { type: 'structure', members: whole } },
+  output: { ApprovalRequest: { type: 'structure', required: true, members: whole } },
   errors: ['NotFoundException'],
 })
 
 export const approveRequest = contract({
   name: 'ApproveRequest',
   input: { ApprovalRequestId: approvalRequestId },
-  output: { ApprovalRequest: { type: 'structure', members: whole } },
+  output: { ApprovalRequest: { type: 'structure', required: true, members: whole } },
   errors: ['NotFoundException', 'AccessDeniedException', 'KMSInvalidStateException'],
 })
 
 export const rejectRequest = contract({
   name: 'RejectRequest',
   input: { ApprovalRequestId: approvalRequestId, Reason: { type: 'string', min: 1, max: 1024 } },
-  output: { ApprovalRequest: { type: 'structure', members: whole } },
+  output: { ApprovalRequest: { type: 'structure', required: true, members: whole } },
   errors: ['NotFoundException', 'AccessDeniedException', 'KMSInvalidStateException'],
 })

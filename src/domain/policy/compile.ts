@@ -1,5 +1,5 @@
 import type { Caller } from '../caller.js'
-import { compileCondition, type Test } from './conditions.js'
+import { compileCondition, type CompiledCondition } from './conditions.js'
 import { readerOf } from './condition-keys.js'
 import { statementName, type PolicyDocument, type PolicyKind, type Statement, type Texts } from './document.js'
 import { matchesPattern, patternOf } from './glob.js'
@@ -31,7 +31,11 @@ export interface CompiledStatement {
   readonly naming: PrincipalTest | undefined
   readonly hasAction: (action: string) => boolean
   readonly hasResource: (request: PolicyRequest) => boolean
+  /** All of its conditions, and that its policy variables have values. */
   readonly holds: (request: PolicyRequest) => boolean
+  /** The same one by one, for explain.ts. */
+  readonly conditions: readonly CompiledCondition[]
+  readonly missingVariables: (request: PolicyRequest) => readonly string[]
 }
 
 export interface CompileOptions { readonly name: string, readonly kind: PolicyKind, readonly bindings?: Bindings }
@@ -68,7 +72,9 @@ function compileStatement(statement: Statement, { name, kind, bindings, hasVaria
     hasAction: compileActions(statement.actions),
     // A trust policy is about its role and nothing else.
     hasResource: kind === 'trust' ? () => true : compileResources(statement.resources, resources, valueOf),
-    holds: allHold(conditions.map(({ test }) => test), needed, valueOf),
+    holds: allHold(conditions, needed, valueOf),
+    conditions,
+    missingVariables: request => needed.filter(key => valueOf(key, request) === undefined),
   }
 }
 
@@ -99,7 +105,10 @@ function compileResources(of: Texts | undefined, templates: readonly Template[],
 }
 
 /** Conditions, and that every policy variable without a default has a value. */
-function allHold(tests: readonly Test[], needed: readonly string[], valueOf: ValueOf): (request: PolicyRequest) => boolean {
+function allHold(
+  conditions: readonly CompiledCondition[], needed: readonly string[], valueOf: ValueOf,
+): (request: PolicyRequest) => boolean {
+  const tests = conditions.map(({ test }) => test)
   return request => {
     for (const key of needed) if (valueOf(key, request) === undefined) return false
     for (const test of tests) if (!test(request)) return false

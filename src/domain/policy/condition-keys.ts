@@ -42,6 +42,10 @@ function ofSession(name: string, type: KeyType, value: string | undefined): Cond
   return key(name, type, ({ facts: { caller } }) => caller.session && value)
 }
 
+function resourceTag({ facts: { resource } }: PolicyRequest, tag: string): string | undefined {
+  return resource?.tags.find(one => one.TagKey.toLowerCase() === tag)?.TagValue
+}
+
 /** Condition keys of KMS (KMS developer guide), of IAM (global condition context keys) and of STS that the service knows. */
 export const conditionKeys: readonly ConditionKey[] = [
   key('kms:CallerAccount', 'String', ({ facts: { caller } }) => caller.accountId === '' ? undefined : caller.accountId),
@@ -97,8 +101,7 @@ export const conditionKeys: readonly ConditionKey[] = [
   key('aws:CurrentTime', 'Date', ({ facts }) => new Date(facts.time).toISOString()),
   key('aws:EpochTime', 'Date', ({ facts }) => String(Math.floor(facts.time / 1000))),
   key('aws:RequestedRegion', 'String', ({ facts }) => facts.region),
-  key('aws:ResourceTag/<key>', 'String',
-    ({ facts: { resource } }, tag) => resource?.tags.find(one => one.TagKey.toLowerCase() === tag)?.TagValue),
+  key('aws:ResourceTag/<key>', 'String', resourceTag),
   key('aws:ResourceAccount', 'String', ({ facts: { resource } }) => resource?.accountId),
   key('aws:RequestTag/<key>', 'String', ({ requestKeys }, tag) => requestKeys.get(`aws:requesttag/${tag}`)),
   asked('aws:TagKeys', 'String', { multi: true }),
@@ -111,6 +114,10 @@ export const conditionKeys: readonly ConditionKey[] = [
   key('aws:SourceArn', 'ARN', ({ facts }) => facts.sourceArn),
   key('aws:SourceAccount', 'String', ({ facts }) => facts.sourceAccount),
   key('aws:ViaAWSService', 'Bool', () => 'false'),
+
+  asked('iam:PermissionsBoundary', 'ARN'),
+  asked('iam:PolicyARN', 'ARN'),
+  key('iam:ResourceTag/<key>', 'String', resourceTag),
 
   asked('sts:ExternalId', 'String'),
   asked('sts:RoleSessionName', 'String'),
@@ -138,10 +145,10 @@ function definitionOf(lower: string): { readonly one: ConditionKey, readonly res
 export function readerOf(name: string, kind: PolicyKind): KeyReader {
   const lower = name.toLowerCase()
   const found = definitionOf(lower)
-  if (!found) return ({ requestKeys }) => requestKeys.get(lower)
+  if (!found) return request => request.facts.given?.get(lower) ?? request.requestKeys.get(lower)
   const { one, rest } = found
   if (one.identityOnly && kind !== 'identity' && kind !== 'limit') return () => undefined
-  return request => one.read(request, rest)
+  return request => request.facts.given?.get(lower) ?? one.read(request, rest)
 }
 
 /** Hex digits that people write in either case (KMS developer guide, kms:RecipientAttestation). */

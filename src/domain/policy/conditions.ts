@@ -7,6 +7,16 @@ import { isVariable, parseTemplate, resolveTemplate, type Template } from './var
 /** Whether a condition holds for a request. */
 export type Test = (request: PolicyRequest) => boolean
 
+export interface CompiledCondition {
+  /** As it was written. */
+  readonly written: Condition
+  readonly test: Test
+  /** The values that the request has for the key; none if it has not got it. */
+  readonly seen: (request: PolicyRequest) => readonly string[]
+  /** Those of its values that have policy variables. */
+  readonly templates: readonly Template[]
+}
+
 /** `valueOf` reads a policy variable. */
 export interface ConditionOptions {
   readonly kind: PolicyKind
@@ -15,17 +25,16 @@ export interface ConditionOptions {
 }
 
 /** One key under one operator (IAM User Guide, Conditions with multiple context keys or values). */
-export function compileCondition(
-  condition: Condition, options: ConditionOptions,
-): { readonly test: Test, readonly templates: readonly Template[] } {
-  const name = parseOperator(condition.operator)
-  const read = readerOf(condition.key, options.kind)
-  if (name?.base === 'Null') return { test: nullTest(condition.values, read), templates: [] }
+export function compileCondition(written: Condition, options: ConditionOptions): CompiledCondition {
+  const name = parseOperator(written.operator)
+  const read = readerOf(written.key, options.kind)
+  const common = { written, seen: (request: PolicyRequest) => listOf(read(request)) }
+  if (name?.base === 'Null') return { ...common, test: nullTest(written.values, read), templates: [] }
   const operator = name && operators.get(name.base)
   // The parser refuses it; what an older version let through applies to nothing.
-  if (!name || !operator) return { test: () => false, templates: [] }
-  const { matches, templates } = compileValues(condition, operator, options)
-  return { test: combined(name, operator, read, matches), templates }
+  if (!name || !operator) return { ...common, test: () => false, templates: [] }
+  const { matches, templates } = compileValues(written, operator, options)
+  return { ...common, test: combined(name, operator, read, matches), templates }
 }
 
 /** Whether a value of the request is one of those in the policy. */

@@ -23,6 +23,11 @@ export function foreignDenied(caller: Who, action: string): KmsError {
   return denied(caller, action, ' on this resource', foreign)
 }
 
+/** The same text for what is in another account, whether or not there is such an account. */
+export function accountDenied(caller: Who, action: string): KmsError {
+  return denied(caller, action, ' in that account', 'because only callers of the account itself and of the account of the installation may')
+}
+
 /** Of a ciphertext that names its key. */
 export function ciphertextDenied(caller: Who, action: string): KmsError {
   return denied(caller, action, ' on the resource associated with this ciphertext', foreign)

@@ -31,7 +31,9 @@ export const builtInPolicies: readonly BuiltInPolicy[] = [
   policy('ClavigerKeyUser', 'Uses keys that leave it to the account, and changes none.',
     allow(...useKeys, 'kms:ListKeys', 'kms:ListAliases')),
   policy('ClavigerAuditor', 'Lists and reads keys, identities and the audit log; uses and changes nothing.',
-    allow(...readKeys, 'iam:Get*', 'iam:List*', 'iam:Simulate*', 'cloudtrail:LookupEvents', 'claviger:List*'),
+    allow(
+      ...readKeys, 'iam:Get*', 'iam:List*', 'iam:Simulate*', 'organizations:List*', 'cloudtrail:LookupEvents', 'claviger:Get*', 'claviger:List*',
+    ),
     { ...allow(...cryptography()), Effect: 'Deny' }),
   policy('ClavigerApprover', 'Sees, approves and rejects requests that need several people.',
     allow('claviger:ListApprovalRequests', 'claviger:GetApprovalRequest', 'claviger:ApproveRequest', 'claviger:RejectRequest')),

@@ -28,6 +28,8 @@ export interface RequestFacts {
   readonly encryptionContext: Readonly<Record<string, string>> | undefined
   /** Asked for when a policy first wants one of them. */
   readonly requestKeys: () => RequestKeys
+  /** What condition keys shall be, of a call that is only thought of. */
+  readonly given?: RequestKeys
 }
 
 export interface ResourceFacts {

@@ -8,8 +8,10 @@ import { checkManager, isVisible, notFound } from '../../domain/key-state.js'
 import type { Key, KeyView } from '../../domain/key.js'
 import { isReserved } from '../../domain/managed-keys.js'
 import type { CompiledPolicy } from '../../domain/policy/compile.js'
-import { decideByGrant, decideByPolicies, type Decision, type PolicyOutcome, type Reason } from '../../domain/policy/decide.js'
-import { accessDenied, ciphertextDenied, foreignDenied, roleDenied } from '../../domain/policy/denial.js'
+import {
+  decideByGrant, decideByPolicies, type Decision, type PolicyOutcome, type Question, type Reason,
+} from '../../domain/policy/decide.js'
+import { accessDenied, accountDenied, ciphertextDenied, foreignDenied, roleDenied } from '../../domain/policy/denial.js'
 import { PolicyRequest, type ContextValue, type RequestKeys } from '../../domain/policy/request.js'
 import type { CallRecord } from '../call-record.js'
 import { madeManagedKey, managedKey } from '../managed-keys.js'
@@ -38,6 +40,8 @@ export interface AskedRole {
 
 /** A key that was looked up. */
 interface Found { readonly need: KeyNeed, readonly view: KeyView, readonly alias: string | undefined }
+
+export type KeyQuestion = Question & { readonly key: Key }
 
 const grantOperations: ReadonlySet<string> = new Set(grantOperation)
 /** KMS developer guide, Quotas: kms:ResourceAliases is not satisfied for a key that has more. */
@@ -69,12 +73,18 @@ export class Access {
     return { region: this.#asked.region, accountId: this.#asked.caller.accountId }
   }
 
-  /** Throws AccessDeniedException unless the policies of the caller allow it. */
-  requirePermission({ action, resource, region }: Permission): void {
+  /** Throws AccessDeniedException unless the policies of the caller allow it, in an account that the caller has to do with. */
+  requirePermission(permission: Permission): void {
     const { caller } = this.#asked
-    const { allowed, reason } = this.#byIdentity(action, resource, region)
+    const { action, resource, named, of } = permission
+    const isElsewhere = of !== undefined && of.accountId !== caller.accountId
+    if (isElsewhere && caller.accountId !== this.#services.accountId) {
+      this.#record.decided({ action, reason: { verdict: 'no', by: 'service' } })
+      throw accountDenied(caller, action)
+    }
+    const { allowed, reason } = this.#byIdentity(permission)
     this.#record.decided({ action, ...resource !== '*' && { resource }, reason })
-    if (!allowed) throw accessDenied(caller, action, resource === '*' ? undefined : resource, reason)
+    if (!allowed) throw accessDenied(caller, action, named ?? (resource === '*' ? undefined : resource), reason)
   }
 
   /** The keys that the call needs, each of them allowed. */
@@ -116,6 +126,19 @@ export class Access {
   /** Whether the policies of the key would let the caller do it; nothing is recorded. `policy` stands in for the key's own. */
   async wouldAllow(key: Key, action: string, policy: CompiledPolicy): Promise<boolean> {
     return decideByPolicies(await this.#question({ ref: key.arn, action, state: 'read', aliases: false }, key, policy)).allowed
+  }
+
+  /** What the policies are asked about a key. For who explains what is decided; throws as `requireKeys` does. */
+  async questionOn(need: KeyNeed): Promise<KeyQuestion> {
+    const { view: { key }, alias } = await this.#find(need)
+    return { ...await this.#question(need, key, this.#services.keyPolicies.of(key), alias), key }
+  }
+
+  /** The same of what is no key. */
+  questionOf({ action, resource, region, of, keys = new Map() }: Permission): Question {
+    const more = new Map([...this.#measurements(), ...keys])
+    const facts = this.#facts({}, more, { ...region !== undefined && { region }, ...of && { resource: of } })
+    return { caller: this.#asked.caller, request: new PolicyRequest(action, resource, facts), resource: undefined }
   }
 
   async #require(need: KeyNeed, key: Key, alias: string | undefined, onSameKey: boolean): Promise<PolicyOutcome> {
@@ -172,10 +195,8 @@ export class Access {
     })
   }
 
-  #byIdentity(action: string, resource: string, region?: string): Decision {
-    const { caller } = this.#asked
-    const facts = this.#facts({}, this.#measurements(), { ...region !== undefined && { region } })
-    return decideByPolicies({ caller, request: new PolicyRequest(action, resource, facts), resource: undefined })
+  #byIdentity(permission: Permission): Decision {
+    return decideByPolicies(this.questionOf(permission))
   }
 
   #measurements(): ReadonlyMap<string, ContextValue> {
@@ -221,7 +242,7 @@ export class Access {
   #missing(need: KeyNeed, keyId: string, isForeign: boolean): KmsError {
     const { caller } = this.#asked
     const arn = keyArn(this.#scope, keyId)
-    const { allowed, reason } = this.#byIdentity(need.action, arn)
+    const { allowed, reason } = this.#byIdentity({ action: need.action, resource: arn })
     if (allowed && !isForeign && need.foundIn !== 'ciphertext') return notFound({ arn })
     // Nothing of that name can allow it, whatever the policies of the caller say.
     const why: Reason = allowed ? { verdict: 'no', by: 'resource policy' } : reason
@@ -246,7 +267,7 @@ export class Access {
       : (await directory.alias(accountId, region, name))?.targetKeyId
     if (known !== undefined || !isOwn) return known
     const arn = aliasArn(scope, name)
-    const { allowed, reason } = this.#byIdentity(need.action, arn)
+    const { allowed, reason } = this.#byIdentity({ action: need.action, resource: arn })
     if (!allowed) {
       this.#record.decided({ action: need.action, resource: arn, reason })
       throw accessDenied(caller, need.action, arn, reason)

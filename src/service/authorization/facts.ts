@@ -9,6 +9,8 @@ export interface CallFacts {
   readonly region: string
   readonly origin: CallOrigin
   readonly time: number
+  /** Of a call that is only thought of: what is to be taken for true of it. */
+  readonly given?: RequestKeys
 }
 
 /** What they are told of one question. */
@@ -22,7 +24,7 @@ export interface QuestionFacts {
 
 const noKeys: RequestKeys = new Map<string, ContextValue>()
 
-export function factsOf({ caller, region, origin, time }: CallFacts, question: QuestionFacts = {}): RequestFacts {
+export function factsOf({ caller, region, origin, time, given }: CallFacts, question: QuestionFacts = {}): RequestFacts {
   const fromService = caller.type === 'Service'
   return {
     caller, time,
@@ -38,6 +40,7 @@ export function factsOf({ caller, region, origin, time }: CallFacts, question: Q
     requestAlias: question.requestAlias,
     encryptionContext: question.encryptionContext,
     requestKeys: question.requestKeys ?? (() => noKeys),
+    ...given && { given },
   }
 }
 

@@ -22,7 +22,7 @@ function member(key: string, name: string, ...operations: readonly string[]): Ro
 const dataKeys = [
   'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext',
 ]
-const withTags = ['CreateKey', 'ReplicateKey', 'TagResource']
+const withTags = ['CreateKey', 'ReplicateKey', 'TagResource', 'CreateUser', 'CreateRole', 'TagPrincipal']
 
 /**
  * Condition keys that only some operations have, and where their values come from (KMS developer guide, Condition keys for AWS KMS). A key
@@ -76,9 +76,13 @@ const rows: readonly Row[] = [
   member('kms:ReplicaRegion', 'ReplicaRegion', 'ReplicateKey'),
   member('kms:PrimaryRegion', 'PrimaryRegion', 'UpdatePrimaryRegion'),
 
+  // Of the operations that set one; elsewhere it is the one that the principal has (service/iam/permissions.ts).
+  member('iam:PermissionsBoundary', 'PermissionsBoundary', 'CreateUser', 'CreateRole', 'PutPermissionsBoundary'),
+  member('iam:PolicyARN', 'PolicyArn', 'AttachPolicy', 'DetachPolicy'),
+
   {
-    key: 'aws:TagKeys', operations: [...withTags, 'UntagResource'],
-    read: ({ Tags: tags, TagKeys: keys }) => keys ?? (tags as readonly Tag[] | undefined)?.map(({ TagKey }) => TagKey),
+    key: 'aws:TagKeys', operations: [...withTags, 'UntagResource', 'UntagPrincipal'],
+    read: ({ Tags: tags, TagKeys: keys }) => keys ?? (tags === undefined ? undefined : tagsOf(tags).map(({ TagKey }) => TagKey)),
   },
 ]
 
@@ -97,9 +101,13 @@ export function requestKeysOf(operation: string, asked: AskedOf, more: RequestKe
 }
 
 function addTags(keys: Map<string, ContextValue>, { Tags: tags = [] }: Members): void {
-  for (const { TagKey, TagValue } of tags as readonly Tag[]) {
-    keys.set(`aws:requesttag/${TagKey.toLowerCase()}`, TagValue)
-  }
+  for (const { TagKey, TagValue } of tagsOf(tags)) keys.set(`aws:requesttag/${TagKey.toLowerCase()}`, TagValue)
+}
+
+/** KMS has names of its own for the two members of a tag. */
+function tagsOf(tags: unknown): readonly Tag[] {
+  return (tags as readonly (Tag | { readonly Key: string, readonly Value: string })[])
+    .map(tag => 'TagKey' in tag ? tag : { TagKey: tag.Key, TagValue: tag.Value })
 }
 
 /** Members that are asked for are texts, numbers, booleans or lists of them. */

@@ -1,16 +1,22 @@
 import type { Key } from '../../domain/key.js'
 import { isJsonObject } from '../../domain/policy/json.js'
+import type { Bindings } from '../../domain/policy/principals.js'
 import type { IdentityDirectory } from '../identities/directory.js'
+
+/** The policy of a key; see `shownDocument`. */
+export function shownPolicy({ policy, policyBindings = {} }: Key, identities: IdentityDirectory): Promise<string> {
+  return shownDocument(policy, policyBindings, identities)
+}
 
 /**
  * The policy as it was set, but with the unique id in place of a principal that is gone, or that was made anew under its old name (KMS
  * developer guide, Key policies): what it says of the name would not be true of who bears it now.
  */
-export async function shownPolicy({ policy, policyBindings = {} }: Key, identities: IdentityDirectory): Promise<string> {
+export async function shownDocument(text: string, bindings: Bindings, identities: IdentityDirectory): Promise<string> {
   const gone = new Map<string, string>()
-  for (const [arn, id] of Object.entries(policyBindings)) if ((await identities.uniqueId(arn)).id !== id) gone.set(arn, id)
-  if (gone.size === 0) return policy
-  return JSON.stringify(replaced(JSON.parse(policy), gone), null, 2)
+  for (const [arn, id] of Object.entries(bindings)) if ((await identities.uniqueId(arn)).id !== id) gone.set(arn, id)
+  if (gone.size === 0) return text
+  return JSON.stringify(replaced(JSON.parse(text), gone), null, 2)
 }
 
 /** In the principals only. */

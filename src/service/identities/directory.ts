@@ -91,12 +91,13 @@ export class IdentityDirectory {
   /** Throws IntegrityError if one of its policies was changed behind the service's back. */
   async principalOf(entity: User | Role): Promise<Principal> {
     const name = `${entity.id}/${entity.revision}`
-    const known = await this.#remember(this.#principals, name, async () => {
-      const boundary = entity.boundary === undefined ? undefined : await this.#boundary(entity.boundary)
-      return { entity, policies: await this.#policiesOf(entity), ...boundary && { boundary } }
-    })
-    if (!known) throw new Error(`${entity.kind} ${entity.id} has no policies`)
-    return known
+    return this.#remember(this.#principals, name, () => this.asIfStored(entity))
+  }
+
+  /** What the user or role could do if this were stored of it. */
+  async asIfStored(entity: User | Role): Promise<Principal> {
+    const boundary = entity.boundary === undefined ? undefined : await this.#boundary(entity.boundary)
+    return { entity, policies: await this.#policiesOf(entity), ...boundary && { boundary } }
   }
 
   /** Compiled; undefined if there is no such policy. Whose policies an account may attach is decided where they are attached. */

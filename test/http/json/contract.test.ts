@@ -1,64 +1,34 @@
 import { expect } from 'chai'
 import { contracts } from '../../../src/api/operations.js'
 import type { Contract } from '../../../src/api/shape.js'
-import { RawClient, signed, type RawAnswer } from '../../support/raw-client.js'
+import { ContractClients, wrongFor } from '../../support/contract-clients.js'
 import { sampleInput } from '../../support/samples.js'
 import { startServer, type TestServer } from '../../support/server.js'
-import { violationsOf, type Violation } from '../../support/violations.js'
-
-/** Connections that ask at the same time. */
-const clientCount = 8
+import { violationsOf } from '../../support/violations.js'
 
 describe('the contract of every operation', function () {
   this.timeout(120_000)
   let server: TestServer
-  let clients: readonly RawClient[]
+  let clients: ContractClients
 
   before(async () => {
     server = await startServer()
-    clients = await Promise.all(Array.from({ length: clientCount }, () => RawClient.open(server)))
+    clients = await ContractClients.open(server, { prefix: 'TrentService.', service: 'kms' })
   })
   after(async () => {
-    for (const client of clients) client.close()
+    clients.close()
     await server.close()
   })
 
-  async function answered(client: RawClient, operation: string, input: unknown): Promise<readonly [code: string, message: unknown]> {
-    const body = Buffer.from(typeof input === 'string' ? input : JSON.stringify(input))
-    const { json, status } = parsed(await client.send(signed({ target: `TrentService.${operation}`, body }, server)))
-    return [status === 400 ? String(json.__type) : String(status), json.message]
-  }
-
-  /** The answers to them, in their order. */
-  async function answersTo(operation: string, violations: readonly Violation[]): Promise<readonly (readonly [string, unknown])[]> {
-    const answers: (readonly [string, unknown])[] = []
-    let next = 0
-    await Promise.all(clients.map(async client => {
-      for (let at = next++; at < violations.length; at = next++) {
-        answers[at] = await answered(client, operation, violations[at]?.input)
-      }
-    }))
-    return answers
-  }
-
   for (const contract of contracts.values()) {
     it(`${contract.name} is refused for every way to break it`, async () => {
-      const violations = violationsOf(contract)
-      const answers = await answersTo(contract.name, violations)
-      const failures = violations.flatMap(({ what, code, message }, at) => {
-        const [gotCode, gotMessage] = answers[at] ?? []
-        return gotCode === code && gotMessage === message ? [] : [`${what}: ${gotCode} ${String(gotMessage)}\n    not ${code} ${message}`]
-      })
+      const failures = await clients.failures(contract, violationsOf(contract))
       expect(failures, failures.join('\n')).to.deep.equal([])
     })
   }
 
   describe('in the order in which it is told', () => {
-    const first = async (operation: string, input: unknown) => {
-      const [client] = clients
-      if (!client) throw new Error('there is no client')
-      return answered(client, operation, input)
-    }
+    const first = (operation: string, input: unknown) => clients.answered(operation, input)
     const valid = (contract: Contract) => sampleInput(contract.name, contract.input)
 
     for (const contract of contracts.values()) {
@@ -70,7 +40,7 @@ describe('the contract of every operation', function () {
         const mixed = faulty.map(violation => ({
           ...violation, input: { ...violation.input as object, [mistyped]: wrongFor(contract, mistyped) },
         }))
-        const answers = await answersTo(contract.name, mixed)
+        const answers = await clients.answersTo(contract.name, mixed)
         expect([...new Set(answers.map(([code]) => code))]).to.deep.equal(mixed.length > 0 ? ['SerializationException'] : [])
       })
     }
@@ -108,11 +78,14 @@ describe('the contract of every operation', function () {
     }
 
     it('a missing key beats the state of another', async () => {
-      const [client] = clients
-      const created = parsed(await (client as RawClient).call('CreateKey', {})).json as { KeyMetadata: { KeyId: string, Arn: string } }
-      const { KeyId, Arn } = created.KeyMetadata
-      const sealed = parsed(await (client as RawClient).call('Encrypt', { KeyId, Plaintext: 'AQID' })).json
-      await (client as RawClient).call('DisableKey', { KeyId })
+      const call = async (operation: string, members: object) => {
+        const { body } = await clients.first.call(operation, members)
+        return (body === '' ? {} : JSON.parse(body)) as Readonly<Record<string, unknown>>
+      }
+      const { KeyMetadata } = await call('CreateKey', {}) as { KeyMetadata: { KeyId: string, Arn: string } }
+      const { KeyId, Arn } = KeyMetadata
+      const sealed = await call('Encrypt', { KeyId, Plaintext: 'AQID' })
+      await call('DisableKey', { KeyId })
       const input = { CiphertextBlob: sealed.CiphertextBlob, DestinationKeyId: KeyId }
       expect(await first('ReEncrypt', input)).to.deep.equal(['DisabledException', `${Arn} is disabled.`])
       const missing = await first('ReEncrypt', { ...input, DestinationKeyId: '1234abcd-12ab-44cd-96ef-1234567890ab' })
@@ -120,13 +93,3 @@ describe('the contract of every operation', function () {
     })
   })
 })
-
-/** A JSON value that no shape of the API is made of: a number for texts and structures, a text for the rest. */
-function wrongFor({ input }: Contract, member: string): unknown {
-  const type = input[member]?.type
-  return type === 'integer' || type === 'boolean' || type === 'timestamp' ? 'a text' : 1
-}
-
-function parsed({ status, body }: RawAnswer): { readonly status: number, readonly json: Readonly<Record<string, unknown>> } {
-  return { status, json: body === '' ? {} : JSON.parse(body) as Record<string, unknown> }
-}

@@ -25,8 +25,8 @@ const perform: Performer = async (_origin, front) => {
   const of = front.operation()
   const input = front.input(of)
   const call = {
-    caller, scope: { region, accountId: caller.accountId }, input, keys: [], outcomes: [], recipient: undefined, requestId: '',
-    access: undefined as never, used: () => {}, detail: () => {},
+    caller, scope: { region, accountId: caller.accountId }, input, keys: [], outcomes: [], permitted: [], recipient: undefined,
+    requestId: '', access: undefined as never, used: () => {}, detail: () => {},
   }
   return { operation: of, output: await of.run(call, undefined as never) }
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { administrationContracts } from '../../../src/api/administration.js'
+import { iamContracts } from '../../../src/api/iam/operations.js'
 import { createGrant } from '../../../src/api/grants.js'
 import { importKeyMaterial } from '../../../src/api/imports.js'
 import { contracts } from '../../../src/api/operations.js'
@@ -8,7 +8,7 @@ import { hashOfInput, inputOf, inputText } from '../../../src/service/approvals/
 import { sampleInput, sampleOf } from '../../support/samples.js'
 
 describe('the members of a call that waits', () => {
-  for (const { name, input } of [...contracts.values(), ...administrationContracts.values()]) {
+  for (const { name, input } of [...contracts.values(), ...iamContracts.values()]) {
     it(`of ${name} come back as they were`, () => {
       const every = Object.fromEntries(Object.entries(input).map(([member, shape]) => [member, sampleOf(shape)]))
       for (const json of [sampleInput(name, input), every]) {

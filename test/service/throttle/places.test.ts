@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { paceOf, Places, type Pace, type Place, type PlaceLimits } from '../../../src/service/throttle/places.js'
-import { allOperations } from '../../../src/service/administration.js'
+import { allOperations } from '../../../src/service/all-operations.js'
 import { somePlaces } from '../../support/admission.js'
 import { refused } from '../../support/refusal.js'
 

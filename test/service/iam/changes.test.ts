@@ -1,0 +1,72 @@
+import { expect } from 'chai'
+import { createUser, getUser } from '../../../src/api/iam/users.js'
+import { attachPolicy, createPolicy } from '../../../src/api/iam/policies.js'
+import { StaleWriteError } from '../../../src/ports/keys.js'
+import type { Identities } from '../../../src/ports/identities.js'
+import { replacing } from '../../support/interruption.js'
+import { refused } from '../../support/refusal.js'
+import { serviceSuite } from '../../support/service-suite.js'
+import { accountId, call } from '../../support/services.js'
+import { callerOf, keyUse, policyArn } from './support.js'
+
+const given = { UserName: 'bob', PolicyArn: policyArn('use') }
+
+describe('a change of an identity', () => {
+  const on = serviceSuite()
+  const attached = async () => (await on.store.identities.get(accountId, 'user', 'bob'))?.attachedPolicies
+
+  beforeEach(async () => { await call(on.services, createPolicy, { PolicyName: 'use', PolicyDocument: keyUse }) })
+
+  /** Services whose writes to users are these. */
+  function withUpdate(update: Identities['update']): void {
+    on.restart({ store: { ...on.store, identities: replacing(on.store.identities, { update }) } })
+  }
+
+  it('is decided anew when another process has written in between', async () => {
+    const other = await on.second()
+    let writes = 0
+    withUpdate(async entity => {
+      if (++writes === 1) {
+        const theirs = await other.identities.get(accountId, 'user', 'bob')
+        if (!theirs) throw new Error('bob is gone')
+        await other.identities.update({ ...theirs, attachedPolicies: ['arn:aws:iam::aws:policy/ClavigerKeyUser'] })
+      }
+      return on.store.identities.update(entity)
+    })
+    await call(on.services, attachPolicy, given)
+    expect(writes).to.equal(2)
+    expect(await attached()).to.deep.equal(['arn:aws:iam::aws:policy/ClavigerKeyUser', policyArn('use')])
+  })
+
+  it('is given up, to be repeated, when others always come first', async () => {
+    let writes = 0
+    withUpdate(async () => {
+      writes++
+      throw new StaleWriteError('another came first')
+    })
+    await refused(call(on.services, attachPolicy, given), 'ConflictException')
+    expect(writes).to.equal(5)
+    expect(await attached()).to.deep.equal([])
+  })
+
+  it('counts from the next call on, also when its answer was lost after the commit', async () => {
+    withUpdate(async entity => {
+      await on.store.identities.update(entity)
+      throw new Error('the answer is lost')
+    })
+    const bob = `arn:aws:iam::${accountId}:user/bob`
+    expect((await callerOf(on.services, bob)).policies).to.deep.equal([])
+    await refused(call(on.services, attachPolicy, given), 'KMSInternalException')
+    expect((await callerOf(on.services, bob)).policies.map(({ name }) => name)).to.deep.equal([policyArn('use')])
+  })
+
+  it('that is refused makes nobody be read again', async () => {
+    const { version } = on.services.identities
+    await refused(call(on.services, createUser, { UserName: 'bob' }), 'EntityAlreadyExistsException')
+    await refused(call(on.services, attachPolicy, { ...given, PolicyArn: policyArn('none') }), 'NoSuchEntityException')
+    await call(on.services, getUser, { UserName: 'bob' })
+    expect(on.services.identities.version).to.equal(version)
+    await call(on.services, createUser, { UserName: 'carol' })
+    expect(on.services.identities.version).to.not.equal(version)
+  })
+})
