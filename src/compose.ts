@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-files/audit-log.js'
 import { readCredentialsFile, writeCredentialsFile } from './adapters/credentials-file.js'
@@ -7,10 +7,11 @@ import { headFile } from './adapters/head-file.js'
 import { nobleMlKem } from './adapters/noble-ml-kem.js'
 import { lockDirectory } from './adapters/sql/directory-lock.js'
 import { openSqlite } from './adapters/sql/sqlite.js'
-import { certificatesIn, nitroAttestation } from './adapters/nitro/attestation.js'
 import { systemClock } from './adapters/system-clock.js'
+import { lookMs, TlsFiles } from './adapters/tls-files/tls-files.js'
 import { createLog } from './adapters/winston-log.js'
 import { contracts } from './api/operations.js'
+import { attestationOf } from './compose/attestation.js'
 import { openOtherStores } from './compose/custom-key-stores.js'
 import type { OpenedKeyStores } from './compose/key-stores.js'
 import { Opened } from './compose/opened.js'
@@ -24,7 +25,6 @@ import { createHttpServer, type HttpServer } from './http/server.js'
 import { deleteExpiredKeys, rotateDueKeys } from './jobs/due-keys.js'
 import { every, type Repeated } from './jobs/every.js'
 import { expireImportedMaterial, removeWrappingKeys } from './jobs/expire-material.js'
-import type { Attestation } from './ports/attestation.js'
 import type { AuditLog } from './ports/audit-log.js'
 import type { Clock } from './ports/clock.js'
 import type { Log } from './ports/log.js'
@@ -38,6 +38,7 @@ import { Directory } from './service/directory.js'
 import { installation, InstallationError, type Administrator } from './service/first-start.js'
 import { GrantIndex } from './service/grants/index.js'
 import { GrantTokens } from './service/grants/tokens.js'
+import { CertificateCallers } from './service/identities/certificates.js'
 import { IdentityDirectory } from './service/identities/directory.js'
 import { ImportTokens } from './service/imports/tokens.js'
 import { InvocationMemory } from './service/invocations.js'
@@ -69,7 +70,7 @@ export interface Server {
   /** The work that otherwise runs by the clock. */
   readonly jobs: Readonly<Record<
     'rotateDueKeys' | 'deleteExpiredKeys' | 'expireMaterial' | 'reconcile' | 'advanceHead' | 'lookAtCapacity' |
-    'flushLastUsage' | 'forgetInvocations',
+    'flushLastUsage' | 'forgetInvocations' | 'lookAtTls',
     Repeated
   >>
   /** Finishes what is in flight, then lets go of everything. */
@@ -109,8 +110,9 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   const services = await servicesOf({ config, keyStores, customKeyStores, store, audit, clock, log, owner, installed })
   const head = new StoreHead(store.instance, headFile(join(config.audit.directory, 'store-head')), installed)
   await checkRollback(head, services, config)
-  const jobs = await startJobs(services, config, owner, opened, head)
-  const http = httpServer(config, services)
+  const tls = config.tls && new TlsFiles(config.tls, log, clock)
+  const jobs = await startJobs(services, config, owner, opened, head, tls)
+  const http = httpServer(config, services, tls)
   const { port } = await http.listen(config.listen.port, config.listen.host)
   opened.push(() => http.close(closeDeadlineMs))
   const url = urlOf(config, port)
@@ -174,11 +176,6 @@ async function servicesOf(
   }
 }
 
-/** Without a root no attestation document can be verified. */
-function attestationOf({ attestation: { roots } }: Config): Attestation | undefined {
-  return roots.length > 0 ? nitroAttestation(roots.flatMap(file => certificatesIn(readFileSync(file, 'utf8')))) : undefined
-}
-
 /** Whoever put back an older database must say that this was meant: what it has forgotten may matter (service/rollback.ts). */
 async function checkRollback(head: StoreHead, services: Services, { acceptRollback: accepted }: Config): Promise<void> {
   if (head.isBehind()) {
@@ -193,7 +190,7 @@ async function checkRollback(head: StoreHead, services: Services, { acceptRollba
 
 /** What a crash left behind is cleared, and what is due is done, before the first call is served. */
 async function startJobs(
-  services: Services, { jobs: { intervalMs } }: Config, owner: string, opened: Opened, head: StoreHead,
+  services: Services, { jobs: { intervalMs } }: Config, owner: string, opened: Opened, head: StoreHead, tls: TlsFiles | undefined,
 ): Promise<Server['jobs']> {
   const { log } = services
   const removeOldWrappingKeys = removeWrappingKeys(services)
@@ -213,6 +210,7 @@ async function startJobs(
     flushLastUsage: every(
       Math.min(intervalMs, lastUsageLagMsMax), 'write the last usages of keys', () => services.lastUsage.flush(), log),
     forgetInvocations: every(intervalMs, 'forget old invocations', async () => void await services.invocations.forgetOld(), log),
+    lookAtTls: every(lookMs, 'look at the files of TLS', async () => tls?.look(), log),
   }
   // What the last calls noted; the store is closed after that.
   opened.push(() => services.lastUsage.flush().catch(error => log.error('the last usages of keys could not be written', { error })))
@@ -222,20 +220,25 @@ async function startJobs(
   return jobs
 }
 
-function httpServer(config: Config, services: Services): HttpServer {
+function httpServer(config: Config, services: Services, tls: TlsFiles | undefined): HttpServer {
   const { clock, log, store, hsm, identities } = services
   const { bodyBytesMax, inFlightMax, connectionsMax } = config.limits
+  const rules = config.tls?.clients?.principals ?? []
   const deps = {
     credentials: new AccessKeys(store, hsm, identities), regions: new Set(config.regions), perform: performer(services), clock, log,
+    certificates: new CertificateCallers({ rules, homeRegion: config.regions[0] ?? '', identities, clock, log }),
   }
-  return createHttpServer({
+  const server = createHttpServer({
     endpoint: frontDoor({ kms: jsonEndpoint({ service: 'kms', targetPrefix: 'TrentService.', contracts, operations }, deps) }),
     ready: () => readiness(services),
     limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: inFlightMax },
-    ...config.tls && { tls: { certificate: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) } },
+    ...tls && { tls: tls.material },
+    trustedProxies: config.trustedProxies,
     clock,
     log,
   })
+  tls?.onChange(material => server.replaceTls(material))
+  return server
 }
 
 /** Of the operator's view (`claviger hsm watch`). */

@@ -3,6 +3,7 @@ import { KmsError, type ErrorCode } from '../domain/errors.js'
 import type { Clock } from '../ports/clock.js'
 import type { ServiceName } from '../service/operation.js'
 import type { Identity } from '../service/perform.js'
+import { decidingCertificate, identityOf, type CertificateLookup, type PresentedCertificate } from './client-certificate.js'
 import { isSigned, parseAuthorization, signingKey, terminator, type Authorization, type SignedRequest } from './sigv4.js'
 
 export interface Credential {
@@ -20,6 +21,8 @@ export interface CredentialLookup {
 
 export interface AuthenticateDeps {
   readonly credentials: CredentialLookup
+  /** Whose client certificates let them in; without it, nobody's. */
+  readonly certificates?: CertificateLookup
   /** Regions that this server answers for. */
   readonly regions: ReadonlySet<string>
   readonly clock: Clock
@@ -46,12 +49,17 @@ const signingKeys = new WeakMap<Credential, Map<string, Uint8Array>>()
 
 /**
  * Who signed this request to `service`, and for which Region. Throws the KmsError of the first thing that is wrong: no signature,
- * malformed, stale, of another scope, too little signed; then unknown access key, then wrong signature.
+ * malformed, stale, of another scope, too little signed; then unknown access key, then wrong signature. Where there is no signature at all,
+ * the client certificate of the connection says who it is; where there is one, nothing else does.
  *
  * A session token with a long-term access key is ignored, signed or not: no session was ever issued here, and some clients
  * send what their environment holds.
  */
-export async function authenticate(request: SignedRequest, service: ServiceName, deps: AuthenticateDeps): Promise<Identity> {
+export async function authenticate(
+  request: SignedRequest & { readonly certificate?: PresentedCertificate }, service: ServiceName, deps: AuthenticateDeps,
+): Promise<Identity> {
+  const certificate = deps.certificates && decidingCertificate(request)
+  if (deps.certificates && certificate) return identityOf(certificate, request.headers, deps.certificates)
   const authorization = authorizationOf(request)
   const { timestamp, time } = timestampOf(request)
   checkTime(timestamp, time, authorization, deps.clock)

@@ -33,10 +33,10 @@ export class TestCa {
   readonly #directory: string
   #issued = 0
 
-  /** Signed by itself, unless there is one above it. */
-  constructor(name: string, { above, days = 30 }: { readonly above?: TestCa, readonly days?: number } = {}) {
+  /** Signed by itself, unless there is one above it; with the certificate of somebody who is none, a fraud. */
+  constructor(name: string, { above, days = 30, own }: { readonly above?: TestCa, readonly days?: number, readonly own?: Pair } = {}) {
     this.#directory = temporaryDirectory()
-    const made = above ? above.issue({ subject: `/CN=${name}`, isCa: true }) : this.#selfSigned(name, days)
+    const made = own ?? (above ? above.issue({ subject: `/CN=${name}`, isCa: true }) : this.#selfSigned(name, days))
     this.certificate = made.certificate
     this.key = made.key
     const files = {
