@@ -47,6 +47,12 @@ export class CertifiedConnections {
     return of?.retired ? { ...of.presented, distrust: 'the CA or the revocation list is another since it was shown' } : of?.presented
   }
 
+  /** False for what should not have come so far: where a good certificate is required, this is asked once more before a call is read. */
+  admits(socket: Socket): boolean {
+    const of = this.#certified.get(socket)
+    return !this.#options.required || (of !== undefined && of.presented.distrust === undefined)
+  }
+
   /** Whether the connection must not be used for another request. */
   mustEnd(socket: Socket | null): boolean {
     const of = socket && this.#certified.get(socket)

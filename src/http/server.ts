@@ -66,6 +66,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   async function answerCall(request: Request, response: Response): Promise<void> {
     const requestId = randomUUID()
     const { socket, method, url: target } = request
+    if (certified && !certified.admits(socket)) return void socket.destroy()
     const headers = headersOf(request.rawHeaders)
     // Asked now: a connection that is gone has no address any more.
     const peer = { address: socket.remoteAddress ?? '', encrypted: 'encrypted' in socket }

@@ -73,7 +73,8 @@ export function tlsSuite(tls: object, settings: object = {}): TlsSuite {
     get directory() { return there().directory },
     by(own, { headers = {}, url = there().server.url, ca = there().ca.certificate } = {}) {
       const agent = new Agent({ ca, keepAlive: true, ...own && { cert: own.certificate, key: own.key } })
-      const kms = new KMS({ ...unsigned(headers), endpoint: url, maxAttempts: 1, requestHandler: { httpsAgent: agent } })
+      // A connection may be ended when a request is on its way already, which SDKs then send again.
+      const kms = new KMS({ ...unsigned(headers), endpoint: url, maxAttempts: 2, requestHandler: { httpsAgent: agent } })
       clients.push({ kms, agent })
       return kms
     },
