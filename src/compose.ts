@@ -12,13 +12,13 @@ import { lookMs, TlsFiles } from './adapters/tls-files/tls-files.js'
 import { createLog } from './adapters/winston-log.js'
 import { contracts } from './api/operations.js'
 import { attestationOf } from './compose/attestation.js'
+import { openControl } from './compose/control.js'
 import { openOtherStores } from './compose/custom-key-stores.js'
 import type { OpenedKeyStores } from './compose/key-stores.js'
 import { Opened } from './compose/opened.js'
 import { openKeyStores } from './compose/tokens.js'
 import type { Config } from './config.js'
 import { rootMaterial } from './domain/material.js'
-import { controlServer } from './http/control.js'
 import { frontDoor } from './http/front-door.js'
 import { jsonEndpoint } from './http/json/endpoint.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
@@ -241,19 +241,6 @@ function httpServer(config: Config, services: Services, tls: TlsFiles | undefine
   return server
 }
 
-/** Of the operator's view (`claviger hsm watch`). */
-export function controlSocket({ dataDir }: Pick<Config, 'dataDir'>): string {
-  return join(dataDir, 'control.sock')
-}
-
-async function openControl(config: Config, { keyStores, capacity, log }: Services, opened: Opened): Promise<void> {
-  const page = () => keyStores.names.map(name => ({
-    name, connection: keyStores.connection(name).state, ...keyStores.get(name).status(), capacity: capacity.latest(name),
-  }))
-  const control = await controlServer({ path: controlSocket(config), pages: { '/key-stores': page }, log })
-  if (control) opened.add(control)
-}
-
 /** What neither token nor database can explain alone; a store that comes later is looked at when it does. */
 function reportUnknown(services: Services, keyStores: OpenedKeyStores): void {
   const { log } = services
@@ -267,6 +254,7 @@ function reportUnknown(services: Services, keyStores: OpenedKeyStores): void {
   services.capacity.look().catch((error: unknown) => log.warn('could not look at the capacity of the key stores', { error }))
 }
 
+export { controlSocket } from './compose/control.js'
 export { pkcs11Config } from './compose/tokens.js'
 
 export function logOf({ log: { level, format } }: Config): Log {

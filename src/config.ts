@@ -47,7 +47,8 @@ const regionPattern = /^[a-z0-9]+(-[a-z0-9]+){0,7}$/
 /** What a variable may be called; those of the scripts are named here, so that they are not taken for misspelt ones. */
 const knownVariables: ReadonlySet<string> = new Set([
   'CLAVIGER_CONFIG', 'CLAVIGER_DATA_DIR', 'CLAVIGER_LISTEN', 'CLAVIGER_TLS_CERTIFICATE', 'CLAVIGER_TLS_KEY', 'CLAVIGER_ACCOUNT_ID',
-  'CLAVIGER_REGIONS', 'CLAVIGER_ACCEPT_ROLLBACK', 'CLAVIGER_TLS_NAMES', 'CLAVIGER_NODE_HEADERS',
+  'CLAVIGER_REGIONS', 'CLAVIGER_ACCEPT_ROLLBACK', 'CLAVIGER_TLS_NAMES', 'CLAVIGER_NODE_HEADERS', 'CLAVIGER_CLIENT_CERTIFICATE',
+  'CLAVIGER_CLIENT_KEY',
 ])
 /** What Kubernetes tells every pod of a Service named claviger (Kubernetes, Service, Environment variables). */
 const kubernetesPattern = /^CLAVIGER_(SERVICE_(HOST|PORT)[A-Z0-9_]*|PORT_[0-9]+_[A-Z0-9_]+|PORT(?==(tcp|udp|sctp):))=/

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type * as Sdk from '@aws-sdk/client-kms'
 import { readConfig } from '../config.js'
 import { adminCredentials, UnusableInput } from '../inspect.js'
+import { withClientCertificate } from './client-certificate.js'
 import { print, table, type OutputOptions } from './output.js'
 
 /** The shortest that ScheduleKeyDeletion takes. */
@@ -68,7 +69,7 @@ async function connect(): Promise<Connection> {
   const sdk = await import('@aws-sdk/client-kms')
   const { AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL } = process.env
   // Without an endpoint the SDK would call AWS itself, with whatever account the shell happens to be set up for.
-  if (AWS_ACCESS_KEY_ID && (AWS_ENDPOINT_URL_KMS ?? AWS_ENDPOINT_URL)) return { client: new sdk.KMSClient({}), sdk }
+  if (AWS_ACCESS_KEY_ID && (AWS_ENDPOINT_URL_KMS ?? AWS_ENDPOINT_URL)) return { client: new sdk.KMSClient(withClientCertificate()), sdk }
   const file = join(readConfig().dataDir, 'admin.env')
   const admin = adminCredentials(file)
   if (!admin) throw new Error(`the environment has no access key with an AWS_ENDPOINT_URL_KMS, and there is no ${file}`)
@@ -76,6 +77,7 @@ async function connect(): Promise<Connection> {
     endpoint: admin.AWS_ENDPOINT_URL_KMS ?? '',
     region: admin.AWS_REGION ?? '',
     credentials: { accessKeyId: admin.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: admin.AWS_SECRET_ACCESS_KEY ?? '' },
+    ...withClientCertificate(),
   })
   return { client, sdk }
 }
