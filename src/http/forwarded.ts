@@ -1,7 +1,12 @@
 import { isInRange, parseIp, type IpAddress, type IpRange } from '../domain/ip.js'
 
-/** Who is at the other end of a connection. */
-export interface Peer { readonly address: string, readonly encrypted: boolean }
+/** Who is at the other end of a connection; the same for all its requests. */
+export interface Peer {
+  readonly sourceIp: string
+  readonly encrypted: boolean
+  /** Whether it is a proxy whose word is taken. */
+  readonly isTrusted: boolean
+}
 
 /** Where a request came from. */
 export interface Source {
@@ -17,6 +22,12 @@ export const proxiesMax = 16
 /** The longest IPv6 address with brackets and a port has 53. */
 const entryCharactersMax = 64
 
+export function peerOf(remoteAddress: string, encrypted: boolean, trusted: readonly IpRange[]): Peer {
+  const address = parseIp(remoteAddress)
+  if (!address) return { sourceIp: remoteAddress, encrypted, isTrusted: false }
+  return { sourceIp: textOf(address, remoteAddress), encrypted, isTrusted: isTrusted(address, trusted) }
+}
+
 /**
  * Where a request came from: its peer, or, if that is a trusted proxy, whom the proxy names. `X-Forwarded-For` is read from the right,
  * where each proxy adds whom it had the request from: past trusted proxies to the first other. What stands left of that is its client's
@@ -24,12 +35,11 @@ const entryCharactersMax = 64
  * `https` throughout, or is missing, is not TLS. Whoever is no trusted proxy may send whatever headers it likes.
  */
 export function sourceOf(peer: Peer, headers: ReadonlyMap<string, string>, trusted: readonly IpRange[]): Source {
-  const address = parseIp(peer.address)
-  const itself = { sourceIp: address ? textOf(address, peer.address) : peer.address, secure: peer.encrypted, forwarded: false }
-  if (!address || !isTrusted(address, trusted)) return itself
+  const { sourceIp, encrypted: secure } = peer
+  if (!peer.isTrusted) return { sourceIp, secure, forwarded: false }
   const [chain, schemes] = [headers.get('x-forwarded-for'), headers.get('x-forwarded-proto')]
-  if (chain === undefined && schemes === undefined) return itself
-  return { sourceIp: clientIn(chain ?? '', trusted) ?? itself.sourceIp, secure: isHttps(schemes ?? ''), forwarded: true }
+  if (chain === undefined && schemes === undefined) return { sourceIp, secure, forwarded: false }
+  return { sourceIp: clientIn(chain ?? '', trusted) ?? sourceIp, secure: isHttps(schemes ?? ''), forwarded: true }
 }
 
 function clientIn(chain: string, trusted: readonly IpRange[]): string | undefined {

@@ -9,7 +9,7 @@ import type { TlsMaterial } from '../ports/tls.js'
 import { bodyReader } from './body.js'
 import { CertifiedConnections } from './certified-connections.js'
 import { expressApp, expressServer, replaceTls } from './express-server.js'
-import { sourceOf } from './forwarded.js'
+import { peerOf, sourceOf, type Peer } from './forwarded.js'
 import { livez, readyz, type Ready } from './health.js'
 import { defaultLimits, type HttpLimits } from './limits.js'
 import { headersOf, type Endpoint, type HttpAnswer, type Refusal } from './message.js'
@@ -44,6 +44,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const readBody = bodyReader(limits)
   const date = httpDate(options.clock)
   const checkReady = readyz(options.ready)
+  const peers = new WeakMap<Socket, Peer>()
   let closing = false
   /** Answers that have not left yet. */
   let unanswered = 0
@@ -57,6 +58,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     response.writeHead(status, all).end(body)
   }
 
+  /** Asked at its first request: a connection that is gone has no address any more. */
+  function peerAt(socket: Socket): Peer {
+    const known = peers.get(socket)
+    if (known) return known
+    const peer = peerOf(socket.remoteAddress ?? '', 'encrypted' in socket, trustedProxies)
+    peers.set(socket, peer)
+    return peer
+  }
+
   function refuse(response: Response, reason: Refusal, requestId: string): void {
     if (reason === 'overloaded') log.warn('too many requests', { requestId })
     else log.debug('request refused', { requestId, reason })
@@ -68,9 +78,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const { socket, method, url: target } = request
     if (certified && !certified.admits(socket)) return void socket.destroy()
     const headers = headersOf(request.rawHeaders)
-    // Asked now: a connection that is gone has no address any more.
-    const peer = { address: socket.remoteAddress ?? '', encrypted: 'encrypted' in socket }
-    const { forwarded, ...source } = sourceOf(peer, headers, trustedProxies)
+    const { forwarded, ...source } = sourceOf(peerAt(socket), headers, trustedProxies)
     const body = await readBody(request, source.sourceIp)
     if (body === 'gone') return
     if (typeof body === 'string') return refuse(response, body, requestId)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { parseIpRange, type IpRange } from '../../src/domain/ip.js'
-import { proxiesMax, sourceOf } from '../../src/http/forwarded.js'
+import { peerOf, proxiesMax, sourceOf } from '../../src/http/forwarded.js'
 import { headersOf } from '../../src/http/message.js'
 
 const trusted = ['10.0.0.0/8', '127.0.0.1', '2001:db8:ffff::/48'].map(text => parseIpRange(text) as IpRange)
@@ -8,7 +8,7 @@ const proxy = '10.0.0.5'
 
 /** Headers as they come: names and values one after the other. */
 function source(address: string, headers: readonly string[] = [], encrypted = false) {
-  return sourceOf({ address, encrypted }, headersOf(headers), trusted)
+  return sourceOf(peerOf(address, encrypted, trusted), headersOf(headers), trusted)
 }
 
 const from = (...chain: readonly string[]) => source(proxy, chain.flatMap(value => ['X-Forwarded-For', value])).sourceIp
@@ -28,7 +28,7 @@ describe('where a request came from', () => {
 
   it('is nobody else where no proxy is trusted', () => {
     const headers = headersOf(['X-Forwarded-For', '192.0.2.1'])
-    expect(sourceOf({ address: proxy, encrypted: false }, headers, [])).to.include({ sourceIp: proxy, forwarded: false })
+    expect(sourceOf(peerOf(proxy, false, []), headers, [])).to.include({ sourceIp: proxy, forwarded: false })
   })
 
   it('is the proxy when it calls for itself', () => {
