@@ -3,6 +3,7 @@ import type { CreateGrantCommandInput } from '@aws-sdk/client-kms'
 import { expect } from 'chai'
 import { allowing } from '../support/callers.js'
 import { kmsClient, refusal } from '../support/clients.js'
+import { handmade, nameOf, stringTags } from '../support/handmade-certificate.js'
 import { selfIssued, TestCa, type Pair } from '../support/pki.js'
 import { auditEvents } from './audit-records.js'
 import { accountId, arnOf, roleWith, tlsSuite, userWith } from './tls-suite.js'
@@ -148,6 +149,35 @@ describe('client certificates, through the SDK', () => {
       expect(lastWarning()?.why).to.equal('CERT_HAS_EXPIRED')
       expect(await refusedWith(on.ca.issue({ names, usage: 'serverAuth' }))).to.deep.equal(unknown)
       await on.by(on.ca.issue({ names, usage: 'clientAuth' })).listKeys({})
+    })
+
+    it('where their subject only looks like that of a rule', async () => {
+      const attribute = (type: 'O' | 'CN', value: string, tag?: number) => ({ type, value, ...tag !== undefined && { tag } })
+      const [o, cn] = [attribute('O', 'Example'), attribute('CN', 'backup')]
+      const lookAlikes = {
+        'a NUL': nameOf(o, attribute('CN', 'backup\0.evil')),
+        'a NUL in a string of another type': nameOf(o, attribute('CN', 'backup\0', stringTags.ia5)),
+        'another order': nameOf(cn, o),
+        'all in one attribute': nameOf(attribute('O', 'Example,CN=backup')),
+        'one attribute more': nameOf(o, cn, attribute('CN', 'evil')),
+        'both in one part': nameOf([o, cn]),
+        'a letter of another alphabet': nameOf(o, attribute('CN', 'bасkup')),
+        'letters of a wide string': nameOf(o, attribute('CN', '\0b\0a\0c\0k\0u\0p', stringTags.bmp)),
+      }
+      for (const [how, subject] of Object.entries(lookAlikes)) {
+        expect(await refusedWith(handmade(on.ca, { subject })), how).to.deep.equal(unknown)
+        expect(lastWarning()?.why, how).to.equal('no rule fits it')
+      }
+      const { certificate, key } = handmade(on.ca, { subject: nameOf(o, cn) })
+      expect((await refusal(on.by({ certificate, key }).listKeys({}))).code).to.equal('AccessDeniedException')
+    })
+
+    it('where they have several SPIFFE ids, or are those of CAs', async () => {
+      const [one, other] = [['uri', 'spiffe://example.org/payments/a'], ['uri', 'spiffe://example.org/payments/b']] as const
+      expect(await refusedWith(handmade(on.ca, { names: [one, other] }))).to.deep.equal(unknown)
+      expect(lastWarning()?.why).to.match(/^it has several URIs/)
+      const above = on.ca.issue({ subject: '/O=Example/CN=backup', isCa: true })
+      expect(await refusedWith(above)).to.deep.equal(unknown)
     })
 
     it('where a client has none', async () => {
