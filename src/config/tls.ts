@@ -1,4 +1,4 @@
-import { readContentsNow, tlsContent, TlsFilesError, type TlsPaths } from '../adapters/tls-files/read.js'
+import { readContentsNow, tlsContent, TlsFilesError, wipe, type TlsPaths } from '../adapters/tls-files/read.js'
 import { patternFault, type CertificatePrincipal, type CertificateRule, type MatchedBy } from '../domain/certificate-rules.js'
 import { parseIpRange, type IpRange } from '../domain/ip.js'
 import { parsePrincipal } from '../domain/principal.js'
@@ -32,11 +32,14 @@ export function readTls(
 }
 
 function checkFiles(paths: TlsPaths, reader: Reader): void {
+  const contents = readContentsNow(paths)
   try {
-    tlsContent(paths, readContentsNow(paths))
+    tlsContent(paths, contents)
   } catch (error) {
     if (!(error instanceof TlsFilesError)) throw error
     for (const fault of error.faults) reader.fault(fault)
+  } finally {
+    wipe(contents)
   }
 }
 

@@ -97,20 +97,6 @@ describe('TLS of a running server', () => {
     await client.listKeys({})
     await on.by(newcomer).listKeys({})
   })
-
-  it('answers the calls that were begun before their certificate was no good any more', async () => {
-    const client = on.by(on.ca.issue({ names }))
-    // Making RSA keys takes longer than all of this.
-    const calls = Array.from({ length: 4 }, () => client.createKey({ KeySpec: 'RSA_4096', KeyUsage: 'SIGN_VERIFY' }))
-    await pause(500)
-    const another = new TestCa('another CA')
-    on.write('clients.pem', another.certificate)
-    on.write('clients.crl', another.crl())
-    await look()
-    expect(said('other client certificates are trusted').at(-1)?.fields).to.deep.equal({ connectionsEnded: 4 })
-    for (const { KeyMetadata } of await Promise.all(calls)) expect(KeyMetadata?.KeyState).to.equal('Enabled')
-    expect((await refusal(client.listKeys({}))).code).to.equal('UnrecognizedClientException')
-  })
 })
 
 describe('TLS of the real program', function suiteOfProgram() {

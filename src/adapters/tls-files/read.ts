@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
@@ -38,16 +38,16 @@ export class TlsFilesError extends Error {
   }
 }
 
-/** By file: what is in it, or why it cannot be read. */
-export type Contents = ReadonlyMap<string, string | Error>
+/** By file: what is in it, or why it cannot be read. There is a private key in it: to be wiped after use. */
+export type Contents = ReadonlyMap<string, Buffer | Error>
 
 /** Longer than any list of revoked certificates that a server should have in memory. */
 const fileBytesMax = 32 * 1024 * 1024
 const blockForm = /-----BEGIN ([A-Z0-9 ]+)-----[A-Za-z0-9+/=\s]+-----END \1-----/g
 
 export async function readContents(paths: TlsPaths): Promise<Contents> {
-  const contents = new Map<string, string | Error>()
-  for (const file of filesOf(paths)) contents.set(file, await readFile(file).then(text, (error: Error) => error))
+  const contents = new Map<string, Buffer | Error>()
+  for (const file of filesOf(paths)) contents.set(file, await readFile(file).then(notTooLong, (error: Error) => error))
   return contents
 }
 
@@ -55,16 +55,20 @@ export function readContentsNow(paths: TlsPaths): Contents {
   return new Map(filesOf(paths).map(file => [file, readNow(file)]))
 }
 
-function readNow(file: string): string | Error {
+function readNow(file: string): Buffer | Error {
   try {
-    return text(readFileSync(file))
+    return notTooLong(readFileSync(file))
   } catch (error) {
     return error as Error
   }
 }
 
-function text(bytes: Buffer): string | Error {
-  return bytes.length > fileBytesMax ? new Error(`it is longer than ${fileBytesMax} bytes`) : bytes.toString('latin1')
+function notTooLong(bytes: Buffer): Buffer | Error {
+  return bytes.length > fileBytesMax ? new Error(`it is longer than ${fileBytesMax} bytes`) : bytes
+}
+
+export function wipe(contents: Contents): void {
+  for (const content of contents.values()) if (Buffer.isBuffer(content)) content.fill(0)
 }
 
 function filesOf({ certificate, key, clients }: TlsPaths): readonly string[] {
@@ -75,13 +79,13 @@ function filesOf({ certificate, key, clients }: TlsPaths): readonly string[] {
 export function tlsContent(paths: TlsPaths, contents: Contents): TlsContent {
   const faults: string[] = []
   const read = <T>(setting: string, file: string, kind: string, parse: (pem: string) => T): T | undefined => {
-    const pem = contents.get(file) ?? ''
-    if (pem instanceof Error) {
-      faults.push(`${setting} cannot be read: ${pem.message}`)
+    const content = contents.get(file) ?? Buffer.alloc(0)
+    if (content instanceof Error) {
+      faults.push(`${setting} cannot be read: ${content.message}`)
       return undefined
     }
     try {
-      return parse(pem)
+      return parse(content.toString('latin1'))
     } catch {
       // OpenSSL's own words ("DECODER routines::unsupported") help nobody.
       faults.push(`${setting}: ${file} is not a PEM ${kind}`)
@@ -89,7 +93,7 @@ export function tlsContent(paths: TlsPaths, contents: Contents): TlsContent {
     }
   }
   const chain = read('tls.certificate', paths.certificate, 'certificate', certificatesIn)
-  const key = read('tls.key', paths.key, 'private key without a passphrase', (pem): KeyObject => createPrivateKey(pem))
+  const key = read('tls.key', paths.key, 'private key without a passphrase', pem => createPrivateKey(pem))
   const clientCas = paths.clients?.ca.flatMap(file => read('tls.clientCa', file, 'file of CA certificates', authoritiesIn) ?? [])
   const crls = paths.clients?.crl.flatMap(file => read('tls.clientCrl', file, 'file of revocation lists', crlsIn) ?? [])
   const [certificate] = chain ?? []
@@ -98,7 +102,7 @@ export function tlsContent(paths: TlsPaths, contents: Contents): TlsContent {
   }
   if (faults.length > 0 || !chain || !certificate || !key) throw new TlsFilesError(faults)
   const material: TlsMaterial = {
-    certificate: pemOf(chain), key: String(contents.get(paths.key)),
+    certificate: pemOf(chain), key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
     ...paths.clients && {
       clients: {
         ca: (clientCas ?? []).map(one => one.toString()), crl: (crls ?? []).map(({ pem }) => pem), required: paths.clients.required,

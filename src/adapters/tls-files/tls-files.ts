@@ -2,7 +2,7 @@ import { createHash, type X509Certificate } from 'node:crypto'
 import type { Clock } from '../../ports/clock.js'
 import type { Log } from '../../ports/log.js'
 import type { TlsMaterial } from '../../ports/tls.js'
-import { readContents, readContentsNow, tlsContent, TlsFilesError, type Contents, type TlsContent, type TlsPaths } from './read.js'
+import { readContents, readContentsNow, tlsContent, TlsFilesError, wipe, type Contents, type TlsContent, type TlsPaths } from './read.js'
 
 /** How often the files should be looked at. */
 export const lookMs = 5_000
@@ -30,8 +30,12 @@ export class TlsFiles {
     this.#log = log
     this.#clock = clock
     const contents = readContentsNow(paths)
-    this.#content = tlsContent(paths, contents)
-    this.#digest = digestOf(contents)
+    try {
+      this.#content = tlsContent(paths, contents)
+      this.#digest = digestOf(contents)
+    } finally {
+      wipe(contents)
+    }
     this.#warn()
   }
 
@@ -50,6 +54,7 @@ export class TlsFiles {
     const digest = digestOf(contents)
     if (digest !== this.#digest) this.#take(contents, digest)
     else this.#good()
+    wipe(contents)
     this.#warn()
   }
 
@@ -103,7 +108,10 @@ export class TlsFiles {
 
 function digestOf(contents: Contents): string {
   const hash = createHash('sha256')
-  for (const [file, content] of contents) hash.update(JSON.stringify([file, content instanceof Error ? [content.message] : content]))
+  for (const [file, content] of contents) {
+    const isError = content instanceof Error
+    hash.update(JSON.stringify([file, isError, isError ? content.message : content.length])).update(isError ? '' : content)
+  }
   return hash.digest('hex')
 }
 
