@@ -7,7 +7,7 @@
 #   --hsm      SoftHSM, unless the configuration names another PKCS#11 module
 #   --npm      npm dependencies; their native addons are compiled here, nothing compiled is downloaded
 #   --build    dist/, from src/ and test/
-#   --tools    the programs that only the tests call: pkcs11-tool, the AWS CLI, boto3
+#   --tools    the programs that only the tests call: pkcs11-tool, the AWS CLI, boto3, curl, openssl
 #   --tls      openssl, with which a container makes its own certificate
 #   --prune    leaves in node_modules only what the server needs (for images; comes last)
 #

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-files/audit-log.js'
 import { AuditFileEvents } from './adapters/audit-files/events.js'
@@ -8,9 +8,10 @@ import { headFile } from './adapters/head-file.js'
 import { nobleMlKem } from './adapters/noble-ml-kem.js'
 import { lockDirectory } from './adapters/sql/directory-lock.js'
 import { openSqlite } from './adapters/sql/sqlite.js'
-import { certificatesIn, nitroAttestation } from './adapters/nitro/attestation.js'
 import { systemClock } from './adapters/system-clock.js'
+import { TlsFiles } from './adapters/tls-files/tls-files.js'
 import { createLog } from './adapters/winston-log.js'
+import { attestationOf } from './compose/attestation.js'
 import { credentialsOf, updateEndpoint, urlOf } from './compose/credentials-file.js'
 import { openOtherStores } from './compose/custom-key-stores.js'
 import { doorsOf } from './compose/doors.js'
@@ -25,7 +26,6 @@ import type { Config } from './config.js'
 import { rootMaterial } from './domain/material.js'
 import { frontDoor } from './http/front-door.js'
 import { createHttpServer, type HttpServer } from './http/server.js'
-import type { Attestation } from './ports/attestation.js'
 import type { AuditLog } from './ports/audit-log.js'
 import type { Clock } from './ports/clock.js'
 import type { Log } from './ports/log.js'
@@ -41,6 +41,7 @@ import { Directory } from './service/directory.js'
 import { installation, InstallationError } from './service/first-start.js'
 import { GrantIndex } from './service/grants/index.js'
 import { GrantTokens } from './service/grants/tokens.js'
+import { CertificateCallers } from './service/identities/certificates.js'
 import { IdentityDirectory } from './service/identities/directory.js'
 import { ImportTokens } from './service/imports/tokens.js'
 import { InvocationMemory } from './service/invocations.js'
@@ -105,8 +106,9 @@ async function build(config: Config, log: Log, clock: Clock, opened: Opened): Pr
   const head = new StoreHead(store.instance, headFile(join(config.audit.directory, 'store-head')), installed)
   await checkRollback(head, services, config)
   const sources = new FailingSources(config.throttle.failures, clock, log)
-  const jobs = await startJobs({ services, config, owner, opened, head, sources })
-  const http = httpServer(config, services, sources)
+  const tls = config.tls && new TlsFiles(config.tls, log, clock)
+  const jobs = await startJobs({ services, config, owner, opened, head, sources, tls })
+  const http = httpServer({ config, services, sources, tls })
   const { port } = await http.listen(config.listen.port, config.listen.host)
   opened.push(() => http.close(closeDeadlineMs))
   const url = urlOf(config, port)
@@ -175,11 +177,6 @@ async function servicesOf(
   }
 }
 
-/** Without a root no attestation document can be verified. */
-function attestationOf({ attestation: { roots } }: Config): Attestation | undefined {
-  return roots.length > 0 ? nitroAttestation(roots.flatMap(file => certificatesIn(readFileSync(file, 'utf8')))) : undefined
-}
-
 /** Whoever put back an older database must say that this was meant: what it has forgotten may matter (service/rollback.ts). */
 async function checkRollback(head: StoreHead, services: Services, { acceptRollback: accepted }: Config): Promise<void> {
   if (head.isBehind()) {
@@ -192,20 +189,29 @@ async function checkRollback(head: StoreHead, services: Services, { acceptRollba
   await head.advance()
 }
 
-function httpServer(config: Config, services: Services, sources: FailingSources): HttpServer {
-  const { clock, log } = services
+interface Serving {
+  readonly config: Config, readonly services: Services, readonly sources: FailingSources, readonly tls: TlsFiles | undefined
+}
+
+function httpServer({ config, services, sources, tls }: Serving): HttpServer {
+  const { clock, log, identities } = services
   const { bodyBytesMax, connectionsMax } = config.limits
+  const rules = config.tls?.clients?.principals ?? []
   const deps = {
     credentials: signingCredentials(services), regions: new Set(config.regions), perform: performer(services), clock, log, sources,
+    certificates: new CertificateCallers({ rules, homeRegion: config.regions[0] ?? '', identities, clock, log }),
   }
-  return createHttpServer({
+  const server = createHttpServer({
     endpoint: frontDoor(doorsOf(deps)),
     ready: () => readiness(services),
     limits: { bodyBytesMax, connectionsMax, requestsInFlightMax: httpInFlightMax(config) },
-    ...config.tls && { tls: { certificate: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) } },
+    ...tls && { tls: tls.material },
+    trustedProxies: config.trustedProxies,
     clock,
     log,
   })
+  tls?.onChange(material => server.replaceTls(material))
+  return server
 }
 
 export { controlSocket } from './compose/operator.js'

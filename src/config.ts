@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parse } from 'yaml'
@@ -9,14 +9,18 @@ import { isLoopback } from './config/loopback.js'
 import { ConfigError, Reader } from './config/reader.js'
 import { readStores, type StoresConfig } from './config/stores.js'
 import { readThrottle, type ThrottleConfig } from './config/throttle.js'
+import { readTls, readTrustedProxies, type TlsConfig } from './config/tls.js'
 import type { ApprovalRule } from './domain/approval.js'
+import type { IpRange } from './domain/ip.js'
 import { defaultLimits } from './http/limits.js'
 
 /** Everything that can be set, checked and frozen. Made once at start from environment and file; see hsm-config/softhsm.yaml. */
 export interface Config extends StoresConfig {
   readonly dataDir: string
   readonly listen: { readonly host: string, readonly port: number }
-  readonly tls: { readonly certificate: string, readonly key: string } | undefined
+  readonly tls: TlsConfig | undefined
+  /** Whose X-Forwarded-For and X-Forwarded-Proto are believed. */
+  readonly trustedProxies: readonly IpRange[]
   /** PEM files of the roots under which attestation documents are trusted; none: `Recipient` is refused. */
   readonly attestation: { readonly roots: readonly string[] }
   /** undefined: random at first start. */
@@ -55,7 +59,8 @@ const regionPattern = /^[a-z0-9]+(-[a-z0-9]+){0,7}$/
 /** What a variable may be called; those of the scripts are named here, so that they are not taken for misspelt ones. */
 const knownVariables: ReadonlySet<string> = new Set([
   'CLAVIGER_CONFIG', 'CLAVIGER_DATA_DIR', 'CLAVIGER_LISTEN', 'CLAVIGER_TLS_CERTIFICATE', 'CLAVIGER_TLS_KEY', 'CLAVIGER_ACCOUNT_ID',
-  'CLAVIGER_REGIONS', 'CLAVIGER_ACCEPT_ROLLBACK', 'CLAVIGER_TLS_NAMES', 'CLAVIGER_NODE_HEADERS',
+  'CLAVIGER_REGIONS', 'CLAVIGER_ACCEPT_ROLLBACK', 'CLAVIGER_TLS_NAMES', 'CLAVIGER_NODE_HEADERS', 'CLAVIGER_CLIENT_CERTIFICATE',
+  'CLAVIGER_CLIENT_KEY',
 ])
 /** What Kubernetes tells every pod of a Service named claviger (Kubernetes, Service, Environment variables). */
 const kubernetesPattern = /^CLAVIGER_(SERVICE_(HOST|PORT)[A-Z0-9_]*|PORT_[0-9]+_[A-Z0-9_]+|PORT(?==(tcp|udp|sctp):))=/
@@ -69,9 +74,7 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
   const dataDir = resolve(either('CLAVIGER_DATA_DIR', reader.path('dataDir')) ?? 'data')
   const certificate = either('CLAVIGER_TLS_CERTIFICATE', reader.path('tls.certificate'))
   const key = either('CLAVIGER_TLS_KEY', reader.path('tls.key'))
-  if ((certificate === undefined) !== (key === undefined)) reader.fault('tls needs both certificate and key')
-  const tls = certificate && key ? { certificate: resolve(certificate), key: resolve(key) } : undefined
-  if (tls && reading === 'server') checkTls(tls, reader)
+  const tls = readTls({ ...certificate && { certificate: resolve(certificate) }, ...key && { key: resolve(key) } }, reader, reading)
   const attestationRoots = reader.paths('attestation.roots') ?? []
   if (reading === 'server') checkRoots(attestationRoots, reader)
   const regionsInFile = reader.texts('regions')
@@ -82,6 +85,7 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
     dataDir,
     listen: listen(either('CLAVIGER_LISTEN', reader.text('listen')) ?? '127.0.0.1:8080', tls !== undefined, reader),
     tls,
+    trustedProxies: readTrustedProxies(reader),
     attestation: { roots: attestationRoots },
     accountId: accountId(either('CLAVIGER_ACCOUNT_ID', reader.text('accountId')), reader),
     regions: regions(listOf(environment.CLAVIGER_REGIONS) ?? regionsInFile ?? ['us-east-1'], reader),
@@ -108,6 +112,11 @@ export function readConfig(environment: Environment = process.env, reading: 'ser
   }
   for (const region of Object.keys(config.regionKeyStores)) {
     if (!config.regions.includes(region)) reader.fault(`regionKeyStores names ${region}, which regions does not have`)
+  }
+  for (const { name, region } of tls?.clients?.principals ?? []) {
+    if (region !== undefined && !config.regions.includes(region)) {
+      reader.fault(`tls.principals.${name}.region is ${region}, which regions does not have`)
+    }
   }
   reader.finish()
   return frozen(config)
@@ -143,33 +152,22 @@ function yes(variable: string, environment: Environment, reader: Reader): boolea
   return value === 'yes'
 }
 
-function checkTls(files: { readonly certificate: string, readonly key: string }, reader: Reader): void {
-  const certificate = parsed('tls.certificate', files.certificate, 'certificate', pem => new X509Certificate(pem), reader)
-  const key = parsed('tls.key', files.key, 'private key without a passphrase', (pem): KeyObject => createPrivateKey(pem), reader)
-  if (certificate && key && !certificate.checkPrivateKey(key)) {
-    reader.fault(`tls.key (${files.key}) is not the key of tls.certificate (${files.certificate})`)
-  }
-}
-
 /** Whether each can issue certificates is looked at whenever one is used. */
 function checkRoots(files: readonly string[], reader: Reader): void {
-  for (const file of files) parsed('attestation.roots', file, 'certificate', pem => new X509Certificate(pem), reader)
+  for (const file of files) checkRoot(file, reader)
 }
 
-function parsed<T>(setting: string, file: string, kind: string, parse: (pem: Buffer) => T, reader: Reader): T | undefined {
+function checkRoot(file: string, reader: Reader): void {
   let pem
   try {
     pem = readFileSync(file)
   } catch (error) {
-    reader.fault(`${setting} cannot be read: ${(error as Error).message}`)
-    return undefined
+    return reader.fault(`attestation.roots cannot be read: ${(error as Error).message}`)
   }
   try {
-    return parse(pem)
+    new X509Certificate(pem)
   } catch {
-    // OpenSSL's own words ("DECODER routines::unsupported") help nobody.
-    reader.fault(`${setting}: ${file} is not a PEM ${kind}`)
-    return undefined
+    reader.fault(`attestation.roots: ${file} is not a PEM certificate`)
   }
 }
 

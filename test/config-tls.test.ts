@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { ConfigError, readConfig } from '../src/config.js'
 import { selfSigned } from './http/self-signed.js'
+import { TestCa } from './support/pki.js'
 import { removeDirectory, temporaryDirectory } from './support/server.js'
 
 describe('the files of TLS', () => {
@@ -57,5 +58,51 @@ describe('the files of TLS', () => {
 
   it('are not read for a command, whose user may not be allowed to', () => {
     expect(faultsOf(files(undefined, undefined), 'command')).to.deep.equal([])
+  })
+
+  describe('of client certificates', () => {
+    let ca: TestCa
+    before(() => { ca = new TestCa('a CA') })
+
+    function faultsOfClients(clientCa: string | undefined, clientCrl?: string): readonly string[] {
+      const { certificate, key } = files(pem.certificate, pem.key)
+      if (clientCa !== undefined) writeFileSync(join(directory, 'ca.pem'), clientCa)
+      if (clientCrl !== undefined) writeFileSync(join(directory, 'crl.pem'), clientCrl)
+      const CLAVIGER_CONFIG = join(directory, 'claviger.yaml')
+      const tls = { certificate, key, clientCa: ['ca.pem'], ...clientCrl !== undefined && { clientCrl: ['crl.pem'] } }
+      writeFileSync(CLAVIGER_CONFIG, JSON.stringify({ tls }))
+      try {
+        readConfig({ CLAVIGER_CONFIG }, 'server')
+      } catch (error) {
+        if (error instanceof ConfigError) return error.faults.map(fault => fault.replace(directory, ''))
+        throw error
+      }
+      return []
+    }
+
+    it('are taken, several in a file', () => {
+      const other = new TestCa('another CA')
+      expect(faultsOfClients(ca.certificate + other.certificate, ca.crl() + other.crl())).to.deep.equal([])
+      expect(faultsOfClients(`# ours\n${ca.certificate}`)).to.deep.equal([])
+    })
+
+    it('must be there, whole, and of CAs', () => {
+      const { certificate } = ca.issue({})
+      const notCas = ['tls.clientCa: /ca.pem is not a PEM file of CA certificates']
+      expect(faultsOfClients(undefined)[0]).to.match(/^tls\.clientCa cannot be read: ENOENT/)
+      for (const [how, text] of Object.entries({
+        'empty': '', 'text': 'a CA', 'a certificate of somebody': certificate, 'one of somebody behind': ca.certificate + certificate,
+        'half a certificate': ca.certificate.slice(0, 300), 'half a certificate behind': ca.certificate + ca.certificate.slice(0, 300),
+        'the end of one in front': ca.certificate.slice(300) + ca.certificate, 'a key': ca.key,
+        'bytes changed': ca.certificate.replace(/\nMII/, '\nMIX'),
+      })) expect(faultsOfClients(text), how).to.deep.equal(notCas)
+    })
+
+    it('must be lists of revoked certificates', () => {
+      const noLists = ['tls.clientCrl: /crl.pem is not a PEM file of revocation lists']
+      for (const text of ['', ca.certificate, ca.crl().slice(0, 100), ca.crl() + ca.crl().slice(0, 100)]) {
+        expect(faultsOfClients(ca.certificate, text)).to.deep.equal(noLists)
+      }
+    })
   })
 })

@@ -12,6 +12,7 @@ describe('configuration', () => {
     dataDir: resolve('data'),
     listen: { host: '127.0.0.1', port: 8080 },
     tls: undefined,
+    trustedProxies: [],
     attestation: { roots: [] },
     accountId: undefined,
     regions: ['us-east-1'],
@@ -47,7 +48,16 @@ describe('configuration', () => {
       count: 256, callDeadlineMs: 10, slowCallDeadlineMs: 3_600_000, queueMax: 1, queueWaitMs: 600_000, openGapMs: 0, keepAliveMs: 0,
     }
     expect(read({
-      dataDir: '/data', listen: '[::1]:9443', tls: { certificate: '/c.pem', key: '/k.pem' }, accountId: '000000000001',
+      dataDir: '/data', listen: '[::1]:9443', accountId: '000000000001',
+      tls: {
+        certificate: '/c.pem', key: '/k.pem', clientCa: ['/ca.pem', 'ca-2.pem'], clientCrl: ['/crl.pem'], clientCertificates: 'required',
+        principals: {
+          pay: { spiffe: 'spiffe://example.org/pay/*', role: 'arn:aws:iam::111122223333:role/apps/pay' },
+          anne: { dns: '*.anne.example.org', user: 'arn:aws:iam::111122223333:user/anne', region: 'onprem-1' },
+          backup: { subject: 'O=Example', service: 'backup.example.internal' },
+        },
+      },
+      trustedProxies: ['10.0.0.0/8', '::1'],
       regions: ['eu-central-1', 'onprem-1'],
       hsm: {
         module: '/m.so', tokenLabel: 'token', pinFile: '/pin', profile: 'luna', host: 'process', environment: { A: 'b' },
@@ -79,7 +89,28 @@ describe('configuration', () => {
       acceptRollback: true,
       log: { level: 'debug', format: 'json' },
     })).to.deep.equal({
-      dataDir: '/data', listen: { host: '::1', port: 9443 }, tls: { certificate: '/c.pem', key: '/k.pem' }, accountId: '000000000001',
+      dataDir: '/data', listen: { host: '::1', port: 9443 }, accountId: '000000000001',
+      tls: {
+        certificate: '/c.pem', key: '/k.pem',
+        clients: {
+          ca: ['/ca.pem', join(on.directory, 'ca-2.pem')], crl: ['/crl.pem'], required: true,
+          principals: [
+            {
+              name: 'pay', match: { by: 'spiffe', pattern: 'spiffe://example.org/pay/*' },
+              principal: { kind: 'role', name: 'arn:aws:iam::111122223333:role/apps/pay' },
+            },
+            {
+              name: 'anne', match: { by: 'dns', pattern: '*.anne.example.org' }, region: 'onprem-1',
+              principal: { kind: 'user', name: 'arn:aws:iam::111122223333:user/anne' },
+            },
+            {
+              name: 'backup', match: { by: 'subject', pattern: 'O=Example' },
+              principal: { kind: 'service', name: 'backup.example.internal' },
+            },
+          ],
+        },
+      },
+      trustedProxies: [{ network: [10, 0, 0, 0], bits: 8 }, { network: [...new Array<number>(15).fill(0), 1], bits: 128 }],
       regions: ['eu-central-1', 'onprem-1'],
       hsm: {
         module: '/m.so', tokenLabel: 'token', pin: { file: '/pin' }, profile: 'luna', host: 'process', environment: { A: 'b' },

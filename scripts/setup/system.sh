@@ -15,6 +15,8 @@ tools_step() {
   any_file /usr/lib/*/pkcs11-spy.so /usr/lib/*/pkcs11/pkcs11-spy.so || missing+=(opensc-pkcs11)
   any_file /usr/bin/aws || missing+=(awscli)
   any_file /usr/lib/python3/dist-packages/boto3/__init__.py || missing+=(python3-boto3)
+  any_file /usr/bin/curl || missing+=(curl)
+  any_file /usr/bin/openssl || missing+=(openssl)
   # Real tokens of other makes than SoftHSM.
   any_file /usr/lib/*/libsoftokn3.so /usr/lib64/libsoftokn3.so || missing+=(libnss3)
   any_file /usr/sbin/pkcsslotd || missing+=(opencryptoki)

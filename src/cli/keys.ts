@@ -1,5 +1,6 @@
 import type * as Sdk from '@aws-sdk/client-kms'
 import { UnusableInput } from '../inspect.js'
+import { withClientCertificate } from './client-certificate.js'
 import { connectionTo } from './connection.js'
 import { policyOf, type SeparationOptions } from './key-separation.js'
 import { print, table, type OutputOptions } from './output.js'
@@ -81,5 +82,6 @@ async function connect(): Promise<Connected> {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   const sdk = await import('@aws-sdk/client-kms')
   const { endpoint, region, credentials } = connectionTo('kms')
-  return { client: new sdk.KMSClient({ endpoint, credentials, ...region !== undefined && { region } }), sdk }
+  const client = new sdk.KMSClient({ endpoint, credentials, ...region !== undefined && { region }, ...withClientCertificate() })
+  return { client, sdk }
 }

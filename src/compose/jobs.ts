@@ -1,3 +1,4 @@
+import { lookMs, type TlsFiles } from '../adapters/tls-files/tls-files.js'
 import type { Config } from '../config.js'
 import { deleteExpiredKeys, rotateDueKeys } from '../jobs/due-keys.js'
 import { every, type Repeated } from '../jobs/every.js'
@@ -16,17 +17,17 @@ const lastUsageLagMsMax = 60_000
 /** The work that otherwise runs by the clock. */
 export type Jobs = Readonly<Record<
   'rotateDueKeys' | 'deleteExpiredKeys' | 'expireMaterial' | 'reconcile' | 'advanceHead' | 'lookAtCapacity' |
-  'flushLastUsage' | 'forgetInvocations' | 'settleApprovals' | 'reportFailures',
+  'flushLastUsage' | 'forgetInvocations' | 'settleApprovals' | 'reportFailures' | 'lookAtTls',
   Repeated
 >>
 
 interface Scheduled {
   readonly services: Services, readonly config: Config, readonly owner: string, readonly opened: Opened, readonly head: StoreHead
-  readonly sources: FailingSources
+  readonly sources: FailingSources, readonly tls: TlsFiles | undefined
 }
 
 /** What a crash left behind is cleared, and what is due is done, before the first call is served. */
-export async function startJobs({ services, config, owner, opened, head, sources }: Scheduled): Promise<Jobs> {
+export async function startJobs({ services, config, owner, opened, head, sources, tls }: Scheduled): Promise<Jobs> {
   const { jobs: { intervalMs } } = config
   const { log } = services
   const removeOldWrappingKeys = removeWrappingKeys(services)
@@ -47,6 +48,7 @@ export async function startJobs({ services, config, owner, opened, head, sources
     forgetInvocations: every(intervalMs, 'forget old invocations', async () => void await services.invocations.forgetOld(), log),
     settleApprovals: every(intervalMs, 'end approval requests', async () => void await settleApprovals(services, true), log),
     reportFailures: every(intervalMs, 'report sources that fail to authenticate', async () => sources.report(), log),
+    lookAtTls: every(lookMs, 'look at the files of TLS', async () => tls?.look(), log),
   }
   opened.push(async () => sources.report())
   // What the last calls noted; the store is closed after that.

@@ -1,22 +1,26 @@
 import { join } from 'node:path'
 import type { Config } from '../config.js'
 import { controlServer } from '../http/control.js'
+import { readiness } from '../service/readiness.js'
 import { reportKeysWithoutRegion, reportKeysWithoutStore, reportOrphans } from '../service/reconcile.js'
 import type { Services } from '../service/services.js'
 import type { OpenedKeyStores } from './key-stores.js'
 import type { Opened } from './opened.js'
 
-/** Of the operator's view (`claviger hsm watch`). */
+/** Of the operator's view (`claviger hsm watch`), and of health checks that have no client certificate. */
 export function controlSocket({ dataDir }: Pick<Config, 'dataDir'>): string {
   return join(dataDir, 'control.sock')
 }
 
-/** Answers `claviger hsm watch` until the server closes. */
-export async function openControl(config: Config, { keyStores, capacity, log }: Services, opened: Opened): Promise<void> {
-  const page = () => keyStores.names.map(name => ({
-    name, connection: keyStores.connection(name).state, ...keyStores.get(name).status(), capacity: capacity.latest(name),
-  }))
-  const control = await controlServer({ path: controlSocket(config), pages: { '/key-stores': page }, log })
+export async function openControl(config: Config, services: Services, opened: Opened): Promise<void> {
+  const { keyStores, capacity, log } = services
+  const pages = {
+    '/key-stores': () => keyStores.names.map(name => ({
+      name, connection: keyStores.connection(name).state, ...keyStores.get(name).status(), capacity: capacity.latest(name),
+    })),
+    '/readyz': () => readiness(services),
+  }
+  const control = await controlServer({ path: controlSocket(config), pages, log })
   if (control) opened.add(control)
 }
 

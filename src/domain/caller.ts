@@ -18,6 +18,8 @@ export interface Caller {
   readonly userName?: string
   /** Empty where no access key was used. */
   readonly accessKeyId: string
+  /** The client certificate that let it in, for the audit log (client-certificate.ts). */
+  readonly certificate?: Readonly<Record<string, string>>
   /** Of the principal, and over them those of the session. Keys are compared without regard to case. */
   readonly tags: readonly PrincipalTag[]
   /** What its user (with the groups) or its role may do. */

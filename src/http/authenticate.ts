@@ -5,6 +5,7 @@ import type { ServiceName } from '../service/operation.js'
 import type { Identity } from '../service/perform.js'
 import { isSessionKeyId } from '../service/sts/session-tokens.js'
 import type { Attempt, FailingSources } from '../service/throttle/failing-sources.js'
+import { decidingCertificate, identityOf, type CertificateLookup, type PresentedCertificate } from './client-certificate.js'
 import { isSigned, parseAuthorization, signingKey, terminator, type Authorization, type SignedRequest } from './sigv4.js'
 
 export interface Credential {
@@ -25,6 +26,8 @@ export interface CredentialLookup {
 
 export interface AuthenticateDeps {
   readonly credentials: CredentialLookup
+  /** Whose client certificates let them in; without it, nobody's. */
+  readonly certificates?: CertificateLookup
   /** Regions that this server answers for. */
   readonly regions: ReadonlySet<string>
   readonly clock: Clock
@@ -32,8 +35,11 @@ export interface AuthenticateDeps {
   readonly sources?: FailingSources
 }
 
-/** A request, and where it came from. */
-export interface ReceivedRequest extends SignedRequest { readonly sourceIp: string }
+/** A request, and where it came from; the certificate is that of its connection. */
+export interface ReceivedRequest extends SignedRequest {
+  readonly sourceIp: string
+  readonly certificate?: PresentedCertificate
+}
 
 /** How far the clock of a client may be off, either way. The SDKs correct themselves from 4 minutes on. */
 export const clockSkewMaxMs = 5 * 60_000
@@ -56,7 +62,8 @@ const signingKeys = new WeakMap<Credential, Map<string, Uint8Array>>()
 
 /**
  * Who signed this request to `service`, and for which Region. Throws the KmsError of the first thing that is wrong: no signature,
- * malformed, stale, of another scope, too little signed; then unknown access key, then wrong signature.
+ * malformed, stale, of another scope, too little signed; then unknown access key, then wrong signature. Where there is no signature at all,
+ * the client certificate of the connection says who it is; where there is one, nothing else does.
  *
  * A session token with a long-term access key is ignored, signed or not: some clients send what their environment holds.
  */
@@ -72,8 +79,10 @@ export async function authenticate(request: ReceivedRequest, service: ServiceNam
 }
 
 async function verified(
-  request: SignedRequest, service: ServiceName, deps: AuthenticateDeps, attempt: Attempt | undefined,
+  request: ReceivedRequest, service: ServiceName, deps: AuthenticateDeps, attempt: Attempt | undefined,
 ): Promise<Identity> {
+  const certificate = deps.certificates && decidingCertificate(request)
+  if (deps.certificates && certificate) return identityOf(certificate, request.headers, deps.certificates)
   const authorization = authorizationOf(request)
   const { timestamp, time } = timestampOf(request)
   checkTime(timestamp, time, authorization, deps.clock)

@@ -5,7 +5,10 @@ export interface BodyLimits {
   readonly bodyBytesMax: number
   /** A body up to this size is not counted into the two sums below, so that ordinary calls go through while those are used up. */
   readonly bodyBytesUncounted: number
-  /** Memory of all bodies that are being read, and of those that come from one address: nobody can use up what is there for all. */
+  /**
+   * Memory of all bodies that are being read, and of those that come from one address: nobody can use up what is there for all. Behind a
+   * trusted proxy the address is that of its client, or the clients of one proxy could use it up for each other.
+   */
   readonly bodyBytesInAllMax: number
   readonly bodyBytesPerAddressMax: number
   /** How much of a refused body is read on, so that its sender sees why. */
@@ -15,7 +18,7 @@ export interface BodyLimits {
 /** The bytes, the reader's to keep and to overwrite; or why there are none. 'gone': the client closed the connection. */
 export type Body = Uint8Array | 'too-large' | 'overloaded' | 'gone'
 
-export type BodyReader = (request: IncomingMessage) => Promise<Body>
+export type BodyReader = (request: IncomingMessage, address: string) => Promise<Body>
 
 const firstCapacityBytes = 1024
 
@@ -23,12 +26,11 @@ const firstCapacityBytes = 1024
 export function bodyReader(limits: BodyLimits): BodyReader {
   const shared = new SharedMemory(limits)
 
-  return request => new Promise(resolve => {
+  return (request, address) => new Promise(resolve => {
     const declared = request.headers['content-length']
     const bytesMax = declared === undefined ? limits.bodyBytesMax : Number(declared)
     if (bytesMax > limits.bodyBytesMax) return resolve(refuse('too-large'))
-    // Asked now: a connection that is gone has no address any more.
-    const collected = new Collected(bytesMax, shared, request.socket.remoteAddress ?? '')
+    const collected = new Collected(bytesMax, shared, address)
 
     function take(chunk: Buffer): void {
       const refusal = collected.add(chunk)

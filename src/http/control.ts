@@ -11,7 +11,7 @@ const connectionsMax = 16
 export interface ControlOptions {
   /** Of the socket. Who may open this file may ask. */
   readonly path: string
-  /** What is answered to GET of a path: plain values. */
+  /** What is answered to GET of a path: plain values, or promises of them. */
   readonly pages: Readonly<Record<string, () => unknown>>
   readonly log: Log
 }
@@ -27,9 +27,10 @@ export async function controlServer({ path, pages, log }: ControlOptions): Promi
   }
   const server = createServer({ headersTimeout: headersMsMax, requestTimeout: headersMsMax }, (request, response) => {
     const page = request.method === 'GET' && Object.hasOwn(pages, request.url ?? '') ? pages[request.url ?? ''] : undefined
-    const { status, body } = page ? answerOf(page, log) : { status: 404, body: { error: 'there is no such page' } }
-    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
-    response.end(JSON.stringify(body))
+    void answerOf(page, log).then(({ status, body }) => {
+      response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+      response.end(JSON.stringify(body))
+    })
   })
   server.maxConnections = connectionsMax
   try {
@@ -64,10 +65,11 @@ function listen(server: Server, path: string): Promise<void> {
   })
 }
 
-/** What a page throws must not end the service. */
-function answerOf(page: () => unknown, log: Log): { readonly status: number, readonly body: unknown } {
+/** Never rejects: what a page throws must not end the service. */
+async function answerOf(page: (() => unknown) | undefined, log: Log): Promise<{ readonly status: number, readonly body: unknown }> {
+  if (!page) return { status: 404, body: { error: 'there is no such page' } }
   try {
-    return { status: 200, body: page() }
+    return { status: 200, body: await page() }
   } catch (error) {
     log.error('a page of the control socket failed', { error })
     return { status: 500, body: { error: 'the page failed' } }

@@ -1,13 +1,9 @@
+import { constants } from 'node:crypto'
 import http, { IncomingMessage, ServerResponse } from 'node:http'
 import https from 'node:https'
+import type { SecureContextOptions } from 'node:tls'
 import express, { type Express } from 'express'
-
-export interface Tls {
-  /** PEM, the server's certificate first. */
-  readonly certificate: string | Buffer
-  /** PEM. */
-  readonly key: string | Buffer
-}
+import type { TlsMaterial } from '../ports/tls.js'
 
 /** An Express application without the conveniences that cost time and that an API has no use for. */
 export function expressApp(): Express {
@@ -23,7 +19,7 @@ export function expressApp(): Express {
  * prototype of both on every request; on an object that has another one V8 drops what it knows of its layout, and everything after
  * is several times slower. Setting the prototype that is already there does nothing. Express itself is unchanged.
  */
-export function expressServer(app: Express, options: http.ServerOptions, tls: Tls | undefined): http.Server {
+export function expressServer(app: Express, options: http.ServerOptions, tls: TlsMaterial | undefined): http.Server {
   class Request extends IncomingMessage {}
   class Response extends ServerResponse<Request> {}
   adopt(Request.prototype, app.request, app)
@@ -31,7 +27,28 @@ export function expressServer(app: Express, options: http.ServerOptions, tls: Tl
   app.request = Request.prototype as unknown as Express['request']
   app.response = Response.prototype as unknown as Express['response']
   const all = { ...options, IncomingMessage: Request, ServerResponse: Response }
-  return tls ? https.createServer({ ...all, cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' }, app) : http.createServer(all, app)
+  if (!tls) return http.createServer(all, app)
+  // What must come of a bad one is decided where its connection is known (certified-connections.ts): Node would end it without a word.
+  const asking = { requestCert: tls.clients !== undefined, rejectUnauthorized: false }
+  return https.createServer({ ...all, ...secureContext(tls), ...asking }, app)
+}
+
+/** For new connections. Whether clients are asked for a certificate stays as it was. */
+export function replaceTls(server: http.Server, tls: TlsMaterial): void {
+  if (server instanceof https.Server) server.setSecureContext(secureContext(tls))
+}
+
+/**
+ * A client certificate is judged in a full handshake only. Where there may be one, no session is resumed (without tickets Node keeps none);
+ * and none is negotiated anew, after which a connection could be somebody else's.
+ */
+function secureContext({ certificate, key, clients }: TlsMaterial): SecureContextOptions {
+  const { SSL_OP_NO_RENEGOTIATION: noRenegotiation, SSL_OP_NO_TICKET: noTicket } = constants
+  return {
+    cert: certificate, key, minVersion: 'TLSv1.2', secureOptions: clients ? noRenegotiation | noTicket : noRenegotiation,
+    ...clients && { ca: [...clients.ca] },
+    ...clients && clients.crl.length > 0 && { crl: [...clients.crl] },
+  }
 }
 
 /** Express's own prototype (whose parent is Node's) goes between the class and Node's class. */

@@ -12,6 +12,8 @@ export interface HttpLimits extends BodyLimits {
   readonly socketIdleMaxMs: number
   /** How often Node looks for connections whose headers or request are late. */
   readonly timeoutCheckMs: number
+  /** With a client certificate: after that, its client has to show it anew. */
+  readonly certifiedConnectionMsMax: number
 }
 
 const bodyBytesInAllMax = 64 * 1024 * 1024
@@ -34,4 +36,5 @@ export const defaultLimits: HttpLimits = {
   keepAliveTimeoutMs: 65_000,
   socketIdleMaxMs: 120_000,
   timeoutCheckMs: 5_000,
+  certifiedConnectionMsMax: 3_600_000,
 }

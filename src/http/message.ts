@@ -1,9 +1,14 @@
+import type { PresentedCertificate } from './client-certificate.js'
+
 /** A request as it was received: nothing decoded. Names of headers in lower case, repeated ones joined by a comma as SigV4 wants them. */
 export interface HttpRequest {
   readonly requestId: string
+  /** Behind a trusted proxy, that of the proxy's client (forwarded.ts); and so is the next. */
   readonly sourceIp: string
   /** Whether it came over TLS. */
   readonly secure: boolean
+  /** Of the client itself, never of a proxy between. */
+  readonly certificate?: PresentedCertificate
   readonly method: string
   /** The request target: path and query. */
   readonly target: string

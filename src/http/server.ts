@@ -2,10 +2,14 @@ import { randomUUID } from 'node:crypto'
 import type http from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { NextFunction, Request, Response } from 'express'
+import type { IpRange } from '../domain/ip.js'
 import type { Clock } from '../ports/clock.js'
 import type { Log } from '../ports/log.js'
+import type { TlsMaterial } from '../ports/tls.js'
 import { bodyReader } from './body.js'
-import { expressApp, expressServer, type Tls } from './express-server.js'
+import { CertifiedConnections } from './certified-connections.js'
+import { expressApp, expressServer, replaceTls } from './express-server.js'
+import { peerOf, sourceOf, type Peer } from './forwarded.js'
 import { livez, readyz, type Ready } from './health.js'
 import { defaultLimits, type HttpLimits } from './limits.js'
 import { headersOf, type Endpoint, type HttpAnswer, type Refusal } from './message.js'
@@ -15,12 +19,19 @@ export interface HttpServerOptions {
   readonly ready: Ready
   readonly clock: Clock
   readonly log: Log
-  readonly tls?: Tls
+  readonly tls?: TlsMaterial
+  /** Whose word is taken for where a request came from. */
+  readonly trustedProxies?: readonly IpRange[]
   readonly limits?: Partial<HttpLimits>
 }
 
 export interface HttpServer {
   listen(port: number, host: string): Promise<AddressInfo>
+  /**
+   * From now on in place of the one before, for connections to come. Those with client certificates end if it trusts others than that did.
+   * Throws if TLS cannot use it; then nothing has changed.
+   */
+  replaceTls(tls: TlsMaterial): void
   /** Takes no new connections, answers what was begun, and cuts what is not done after `deadlineMs`. */
   close(deadlineMs: number): Promise<void>
 }
@@ -28,10 +39,12 @@ export interface HttpServer {
 /** Bytes in, bytes out: reads bounded requests, hands them to the endpoint, writes its answers. Knows no protocol but HTTP. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const limits = { ...defaultLimits, ...options.limits }
-  const { endpoint, log } = options
+  const { endpoint, log, trustedProxies = [] } = options
+  let { tls } = options
   const readBody = bodyReader(limits)
   const date = httpDate(options.clock)
   const checkReady = readyz(options.ready)
+  const peers = new WeakMap<Socket, Peer>()
   let closing = false
   /** Answers that have not left yet. */
   let unanswered = 0
@@ -41,8 +54,17 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const length = Buffer.byteLength(body)
     // Names are written as they stand here: some clients look for `Content-Length` with capitals.
     const all = [...headers, 'Content-Length', String(length), 'Date', date()]
-    if (closing) all.push('Connection', 'close')
+    if (closing || certified?.mustEnd(response.socket)) all.push('Connection', 'close')
     response.writeHead(status, all).end(body)
+  }
+
+  /** Asked at its first request: a connection that is gone has no address any more. */
+  function peerAt(socket: Socket): Peer {
+    const known = peers.get(socket)
+    if (known) return known
+    const peer = peerOf(socket.remoteAddress ?? '', 'encrypted' in socket, trustedProxies)
+    peers.set(socket, peer)
+    return peer
   }
 
   function refuse(response: Response, reason: Refusal, requestId: string): void {
@@ -53,7 +75,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   async function answerCall(request: Request, response: Response): Promise<void> {
     const requestId = randomUUID()
-    const body = await readBody(request)
+    const { socket, method, url: target } = request
+    if (certified && !certified.admits(socket)) return void socket.destroy()
+    const headers = headersOf(request.rawHeaders)
+    const { forwarded, ...source } = sourceOf(peerAt(socket), headers, trustedProxies)
+    const body = await readBody(request, source.sourceIp)
     if (body === 'gone') return
     if (typeof body === 'string') return refuse(response, body, requestId)
     if (inFlight >= limits.requestsInFlightMax) {
@@ -62,10 +88,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
     inFlight++
     try {
-      send(response, await endpoint.answer({
-        requestId, sourceIp: sourceIp(request.socket), secure: 'encrypted' in request.socket, method: request.method, target: request.url,
-        headers: headersOf(request.rawHeaders), body,
-      }))
+      const certificate = forwarded ? undefined : certified?.presented(socket)
+      send(response, await endpoint.answer({ requestId, ...source, method, target, headers, body, ...certificate && { certificate } }))
     } finally {
       inFlight--
     }
@@ -84,8 +108,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     else send(response, endpoint.refuse('fault', requestId, response.req.headers['content-type']))
   })
 
-  const server = configured(expressServer(app, nodeOptions(limits), options.tls), limits)
+  const server = configured(expressServer(app, nodeOptions(limits), tls), limits)
   const sockets = socketsOf(server)
+  const certified = certifiedOf(server, tls, limits, log)
   server.on('request', (_request, response) => {
     unanswered++
     response.once('close', () => {
@@ -96,6 +121,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   return {
     listen: (port, host) => listen(server, port, host),
+    replaceTls(next) {
+      replaceTls(server, next)
+      const isOtherTrust = !isSameTrust(tls, next)
+      tls = next
+      if (certified && isOtherTrust) log.info('other client certificates are trusted', { connectionsEnded: certified.retire() })
+    },
     close(deadlineMs) {
       closing = true
       const closed = closeServer(server, sockets, deadlineMs)
@@ -114,6 +145,18 @@ function nodeOptions(limits: HttpLimits): http.ServerOptions {
     connectionsCheckingInterval: limits.timeoutCheckMs,
     noDelay: true,
   }
+}
+
+/** undefined where nobody is asked for a certificate. */
+function certifiedOf(
+  server: http.Server, tls: TlsMaterial | undefined, { certifiedConnectionMsMax }: HttpLimits, log: Log,
+): CertifiedConnections | undefined {
+  if (!tls?.clients) return undefined
+  return new CertifiedConnections(server, { required: tls.clients.required, connectionMsMax: certifiedConnectionMsMax, log })
+}
+
+function isSameTrust(one: TlsMaterial | undefined, other: TlsMaterial): boolean {
+  return JSON.stringify(one?.clients) === JSON.stringify(other.clients)
 }
 
 function configured(server: http.Server, limits: HttpLimits): http.Server {
@@ -184,9 +227,4 @@ function httpDate(clock: Clock): () => string {
     }
     return text
   }
-}
-
-/** IPv4 as such, also where the socket is one for both. */
-function sourceIp({ remoteAddress = '' }: Socket): string {
-  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
 }

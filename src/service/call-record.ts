@@ -135,9 +135,10 @@ export class CallRecord {
   }
 
   #additional(): AuditEvent['additionalEventData'] {
-    const [used, decisions] = [this.#used, this.#decisions]
-    if (used.length === 0 && decisions.length === 0 && !this.#details && this.retryOf === undefined) return undefined
+    const [used, decisions, certificate] = [this.#used, this.#decisions, this.#caller?.certificate]
+    if (used.length === 0 && decisions.length === 0 && !this.#details && !certificate && this.retryOf === undefined) return undefined
     return {
+      ...certificate && { clientCertificate: certificate },
       ...used.length > 0 && { keyVersions: used },
       ...decisions.length > 0 && { authorization: decisions },
       ...this.#details,

@@ -50,6 +50,13 @@ describe('the control socket', () => {
     return control
   }
 
+  it('answers a page that takes its time, and one that fails after a while', async () => {
+    await open({ '/slow': async () => ({ a: 1 }), '/failing': () => Promise.reject(new Error('private')) })
+    expect(await ask(path, '/slow')).to.deep.equal({ status: 200, body: { a: 1 } })
+    expect(await ask(path, '/failing')).to.deep.equal({ status: 500, body: { error: 'the page failed' } })
+    expect(log.entries.map(({ message }) => message)).to.deep.equal(['a page of the control socket failed'])
+  })
+
   it('answers the pages that there are, and nothing else', async () => {
     await open()
     expect(await ask(path, '/page')).to.deep.equal({ status: 200, body: { a: 1 } })

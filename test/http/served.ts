@@ -1,3 +1,4 @@
+import type { IpRange } from '../../src/domain/ip.js'
 import type { HttpLimits } from '../../src/http/limits.js'
 import type { Endpoint, HttpRequest } from '../../src/http/message.js'
 import { createHttpServer, type HttpServer } from '../../src/http/server.js'
@@ -21,10 +22,10 @@ export function echo(hold: () => Promise<unknown> = async () => {}): Endpoint & 
 }
 
 /** A listening server, until the test ends; only in `describeServed`. */
-export async function serve(endpoint: Endpoint = echo(), limits: Partial<HttpLimits> = {}) {
+export async function serve(endpoint: Endpoint = echo(), limits: Partial<HttpLimits> = {}, trustedProxies: readonly IpRange[] = []) {
   const log = recordingLog()
   const ready = async () => ({ ok: true, checks: { hsm: 'ok' } })
-  const server = createHttpServer({ endpoint, ready, clock: { now: () => now }, log, limits })
+  const server = createHttpServer({ endpoint, ready, clock: { now: () => now }, log, limits, trustedProxies })
   servers.push(server)
   const { port } = await server.listen(0, '127.0.0.1')
   return { server, port, log, client: (localAddress?: string) => new RawClient(port, localAddress) }

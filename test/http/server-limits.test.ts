@@ -70,6 +70,20 @@ describeServed('a client that holds as many unfinished bodies as it can', () => 
   })
 })
 
+describeServed('clients behind a trusted proxy', () => {
+  it('do not use up what there is for each other', async () => {
+    const limits = { bodyBytesMax: 1000, bodyBytesUncounted: 0, bodyBytesPerAddressMax: 1500 }
+    const { client } = await serve(echo(), limits, [{ network: [127, 0, 0, 1], bits: 32 }])
+    const bodyFrom = (address: string) => rawRequest('/', 'x'.repeat(1000), [`X-Forwarded-For: ${address}`])
+    const held = client().write(bodyFrom('192.0.2.1').slice(0, -1))
+    const second = client()
+    let refused = ''
+    for (let at = 1; !refused.includes('overloaded'); at++) refused = await second.write(bodyFrom('192.0.2.1')).answers(at)
+    expect(await client().write(bodyFrom('192.0.2.2')).answers(1)).to.match(/\r\n\r\n1000$/)
+    expect(await held.write('x').answers(1)).to.match(/\r\n\r\n1000$/)
+  })
+})
+
 describe('the limits that can be configured', () => {
   it('have one default each', () => {
     const { bodyBytesMax, requestsInFlightMax, connectionsMax } = defaultLimits

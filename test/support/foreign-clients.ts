@@ -65,6 +65,11 @@ export function python(environment: Readonly<Record<string, string>>, script: st
   return run('/usr/bin/python3', [fileURLToPath(new URL(`../system/${script}`, import.meta.url))], environment)
 }
 
+/** Says nothing of its progress, and ends with 0 whatever the HTTP status. */
+export function curl(url: string, ...line: readonly string[]): Promise<Ended> {
+  return run('/usr/bin/curl', ['--silent', '--show-error', ...line, url], {})
+}
+
 function run(file: string, programArguments: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
   return new Promise((resolve, reject) => {
     execFile(file, programArguments, { env, timeout: waitMsMax, maxBuffer: outputBytesMax }, (error, stdout, stderr) => {

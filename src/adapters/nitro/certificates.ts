@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { AttestationError } from '../../domain/attestation.js'
-import { contextTag, DerReader, derTags } from '../../domain/der.js'
+import { DerReader, derTags } from '../../domain/der.js'
+import { certificateParts } from '../../domain/x509.js'
 
 /** A certificate with what Node does not tell of it. */
 interface Certificate extends Facts { readonly x509: X509Certificate }
@@ -78,31 +79,11 @@ function checkSigner({ x509, ca, pathLength, keyUsage = 0 }: Certificate): void 
   }
 }
 
-/** TBSCertificate up to its extensions (RFC 5280 section 4.1). A critical extension that is not known is refused, as section 4.2 asks. */
+/** A critical extension that is not known is refused, as RFC 5280 section 4.2 asks. */
 function factsOf(bytes: Uint8Array): Facts {
-  const outer = DerReader.only(bytes, derTags.sequence)
-  const tbs = outer.enter()
-  const signatureAlgorithm = outer.enter().oid()
-  tbs.readOptional(contextTag(0))
-  tbs.unsigned()
-  // Algorithm, issuer, validity, subject, key.
-  for (let skipped = 0; skipped < 5; skipped++) tbs.read(derTags.sequence)
-  for (const unique of [1, 2]) tbs.readOptional(contextTag(unique, 'primitive'))
-  const facts = { signatureAlgorithm, ca: false, pathLength: undefined, keyUsage: undefined }
-  const content = tbs.readOptional(contextTag(3))
-  return content ? { ...facts, ...extensionFacts(DerReader.only(content, derTags.sequence)) } : facts
-}
-
-function extensionFacts(extensions: DerReader): Partial<Facts> {
-  let facts: Partial<Facts> = {}
-  const seen = new Set<string>()
-  while (!extensions.done) {
-    const extension = extensions.enter()
-    const oid = extension.oid()
-    if (seen.has(oid)) throw new AttestationError('a certificate has an extension twice')
-    seen.add(oid)
-    const critical = extension.readOptional(derTags.boolean)?.[0] === 0xff
-    const value = extension.octetString()
+  const { signatureAlgorithm, extensions } = certificateParts(bytes)
+  let facts: Facts = { signatureAlgorithm, ca: false, pathLength: undefined, keyUsage: undefined }
+  for (const [oid, { critical, value }] of extensions) {
     if (oid === extensionOids.basicConstraints) facts = { ...facts, ...basicConstraints(value) }
     else if (oid === extensionOids.keyUsage) facts = { ...facts, keyUsage: keyUsageBits(value) }
     else if (critical) throw new AttestationError('a certificate has a critical extension that is not known')

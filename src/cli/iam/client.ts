@@ -1,7 +1,11 @@
 import { createHash, createHmac, randomUUID, type Hash, type Hmac } from 'node:crypto'
+import http, { type OutgoingHttpHeaders } from 'node:http'
+import https from 'node:https'
+import { text } from 'node:stream/consumers'
 import { iamTargetPrefix } from '../../api/iam/operations.js'
 import type { Contract, Input, Members, Output, Shape } from '../../api/shape.js'
 import { UnusableInput } from '../../inspect.js'
+import { withClientCertificate } from '../client-certificate.js'
 import { connectionTo, type Connection } from '../connection.js'
 
 /** Longest wait for an answer. */
@@ -21,6 +25,7 @@ export type Sent<C extends Contract> = Partial<Input<C>>
 /** Calls the administration of identities like any other client would. */
 export class IamClient {
   readonly connection: Connection
+  readonly #agent = withClientCertificate().requestHandler?.httpsAgent
 
   constructor(connection: Connection = connectionTo('iam')) {
     this.connection = connection
@@ -34,18 +39,17 @@ export class IamClient {
     return (contract.output ? read({ type: 'structure', members: contract.output }, JSON.parse(text)) : undefined) as Output<C>
   }
 
-  async #send(operation: string, body: string): Promise<{ readonly status: number, readonly text: string }> {
+  async #send(operation: string, body: string): Promise<Answer> {
     const { endpoint } = this.connection
-    const request = await this.#signed(operation, body)
+    const headers = await this.#signed(operation, body)
     try {
-      const answer = await fetch(endpoint, { ...request, signal: AbortSignal.timeout(answerMsMax), redirect: 'error' })
-      return { status: answer.status, text: await answer.text() }
+      return await post(endpoint, headers, body, this.#agent)
     } catch (error) {
       throw new Error(unanswered(endpoint, operation, error), { cause: error })
     }
   }
 
-  async #signed(operation: string, body: string): Promise<RequestInit> {
+  async #signed(operation: string, body: string): Promise<OutgoingHttpHeaders> {
     // Loaded only here: other commands have no use for it.
     const { SignatureV4 } = await import('@smithy/signature-v4')
     const { endpoint, region = '', credentials } = this.connection
@@ -58,8 +62,25 @@ export class IamClient {
         'amz-sdk-invocation-id': randomUUID(),
       },
     })
-    return { method: 'POST', headers, body }
+    return headers
   }
+}
+
+interface Answer { readonly status: number, readonly text: string }
+
+/** With the client certificate that the server may require. A redirect is an answer like any other: what is signed is for one host. */
+function post(endpoint: string, headers: OutgoingHttpHeaders, body: string, agent: https.Agent | undefined): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const options = { method: 'POST', headers, signal: AbortSignal.timeout(answerMsMax) }
+    const request = new URL(endpoint).protocol === 'https:'
+      ? https.request(endpoint, { ...options, agent })
+      : http.request(endpoint, options)
+    request.on('error', reject)
+    request.on('response', response => {
+      text(response).then(all => resolve({ status: response.statusCode ?? 0, text: all }), reject)
+    })
+    request.end(body)
+  })
 }
 
 /** Node's own, in the form that the signer wants. */

@@ -32,7 +32,8 @@ export const builtInPolicies: readonly BuiltInPolicy[] = [
     allow(...useKeys, 'kms:ListKeys', 'kms:ListAliases')),
   policy('ClavigerAuditor', 'Lists and reads keys, identities and the audit log; uses and changes nothing.',
     allow(
-      ...readKeys, 'iam:Get*', 'iam:List*', 'iam:Simulate*', 'organizations:List*', 'cloudtrail:LookupEvents', 'claviger:Get*', 'claviger:List*',
+      ...readKeys, 'iam:Get*', 'iam:List*', 'iam:Simulate*', 'organizations:List*', 'cloudtrail:LookupEvents', 'claviger:Get*',
+      'claviger:List*',
     ),
     { ...allow(...cryptography()), Effect: 'Deny' }),
   policy('ClavigerApprover', 'Sees, approves and rejects requests that need several people.',
