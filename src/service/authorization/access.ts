@@ -1,7 +1,7 @@
 import { grantOperation } from '../../api/enums.js'
 import type { Caller } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
-import { isForAccount } from '../../domain/grant.js'
+import { isLeftToAccount } from '../../domain/grant.js'
 import { atTime } from '../../domain/imported-material.js'
 import { aliasArn, keyArn, parseKeyRef, type KeyRef, type Scope } from '../../domain/key-ref.js'
 import { checkManager, isVisible, notFound } from '../../domain/key-state.js'
@@ -119,7 +119,7 @@ export class Access {
       ...need.child && { child: need.child },
     })
     if (!grant) return outcome
-    return { ...decideByGrant(outcome, { grantId: grant.grantId, ofAccount: isForAccount(grant) }), own: outcome.own }
+    return { ...decideByGrant(outcome, { grantId: grant.grantId, ofAccount: isLeftToAccount(grant, caller) }), own: outcome.own }
   }
 
   async #question(need: KeyNeed, key: Key, policy: CompiledPolicy, alias?: string, onSameKey = false) {
