@@ -10,7 +10,7 @@ import { isReserved } from '../../domain/managed-keys.js'
 import type { CompiledPolicy } from '../../domain/policy/compile.js'
 import { decideByGrant, decideByPolicies, type Decision, type PolicyOutcome, type Reason } from '../../domain/policy/decide.js'
 import { accessDenied, ciphertextDenied, foreignDenied } from '../../domain/policy/denial.js'
-import { PolicyRequest, type ContextValue } from '../../domain/policy/request.js'
+import { PolicyRequest, type ContextValue, type RequestKeys } from '../../domain/policy/request.js'
 import type { CallRecord } from '../call-record.js'
 import { madeManagedKey, managedKey } from '../managed-keys.js'
 import type { AllowedKey, KeyNeed, Operation, Permission } from '../operation.js'
@@ -91,6 +91,11 @@ export class Access {
     await this.#require({ ref: key.arn, action, state: 'read', aliases: false }, key, undefined, false)
   }
 
+  /** What an operation has decided itself, because only a grant could allow it. */
+  decided(key: Key, action: string, reason: Reason): void {
+    this.#record.decided({ action, resource: key.arn, reason })
+  }
+
   /** Whether the policies of the key would let the caller do it; nothing is recorded. `policy` stands in for the key's own. */
   async wouldAllow(key: Key, action: string, policy: CompiledPolicy): Promise<boolean> {
     return decideByPolicies(await this.#question({ ref: key.arn, action, state: 'read', aliases: false }, key, policy)).allowed
@@ -101,8 +106,9 @@ export class Access {
     const outcome = await this.#decide(need, key, alias, onSameKey)
     // What only a grant can allow, the operation looks at itself.
     const isOpen = need.decidedBy === 'grant' && outcome.reason.verdict !== 'deny'
+    if (isOpen) return outcome
     this.#record.decided({ action: need.action, resource: key.arn, reason: outcome.reason })
-    if (outcome.allowed || isOpen) return outcome
+    if (outcome.allowed) return outcome
     throw this.#refusal(need, caller, key.accountId === caller.accountId ? key.arn : undefined, outcome.reason)
   }
 
@@ -124,11 +130,14 @@ export class Access {
 
   async #question(need: KeyNeed, key: Key, policy: CompiledPolicy, alias?: string, onSameKey = false) {
     const { caller } = this.#asked
-    const more = new Map<string, ContextValue>(this.#measurements())
     const trailing = await this.#trailingDays(key, policy)
-    if (trailing !== undefined) more.set('kms:trailingdayswithoutkeyusage', trailing)
-    if (need.action.startsWith('kms:ReEncrypt')) more.set('kms:reencryptonsamekey', String(onSameKey))
     const aliases = await this.#aliases(key)
+    const more = () => {
+      const keys = this.#measurements()
+      if (trailing !== undefined) keys.set('kms:trailingdayswithoutkeyusage', trailing)
+      if (need.action.startsWith('kms:ReEncrypt')) keys.set('kms:reencryptonsamekey', String(onSameKey))
+      return keys
+    }
     const facts = this.#facts(need, more, {
       requestAlias: alias,
       resource: { accountId: key.accountId, tags: key.tags, key, ...aliases && { aliases } },
@@ -136,7 +145,7 @@ export class Access {
     return { caller, request: new PolicyRequest(need.action, key.arn, facts), resource: { policy, accountId: key.accountId } }
   }
 
-  #facts({ context, algorithm, child }: Partial<KeyNeed>, more: ReadonlyMap<string, ContextValue>, question: QuestionFacts) {
+  #facts({ context, algorithm, child }: Partial<KeyNeed>, more: () => RequestKeys, question: QuestionFacts) {
     const { operation, input } = this.#asked
     const members = input as Readonly<Record<string, unknown>>
     const named = members.EncryptionAlgorithm
@@ -146,17 +155,17 @@ export class Access {
       encryptionContext: context ?? ofGrant ?? members.EncryptionContext as Readonly<Record<string, string>> | undefined,
       requestKeys: () => requestKeysOf(operation.name, {
         input: members, ...(algorithm !== undefined || typeof named === 'string') && { algorithm: algorithm ?? String(named) },
-      }, more),
+      }, more()),
     })
   }
 
   #byIdentity(action: string, resource: string, region?: string): Decision {
     const { caller } = this.#asked
-    const facts = this.#facts({}, this.#measurements(), { ...region !== undefined && { region } })
+    const facts = this.#facts({}, () => this.#measurements(), { ...region !== undefined && { region } })
     return decideByPolicies({ caller, request: new PolicyRequest(action, resource, facts), resource: undefined })
   }
 
-  #measurements(): ReadonlyMap<string, ContextValue> {
+  #measurements(): Map<string, ContextValue> {
     const measured = new Map<string, ContextValue>()
     for (const [index, value] of this.#asked.measurements ?? []) {
       measured.set(`kms:recipientattestation:pcr${index}`, value)
@@ -186,7 +195,10 @@ export class Access {
     const ref = parseKeyRef(need.ref, this.#scope)
     if (ref.kind === 'alias' && !need.aliases) throw new KmsError('NotFoundException', `Invalid keyId '${need.ref}'`)
     const isForeign = ref.accountId !== caller.accountId
-    if (isForeign && !operation.crossAccount) throw foreignDenied(caller, need.action)
+    if (isForeign && !operation.crossAccount) {
+      this.#record.decided({ action: need.action, reason: { verdict: 'no', by: 'service' } })
+      throw foreignDenied(caller, need.action)
+    }
     const keyId = ref.kind === 'key' ? ref.keyId : await this.#aliasTarget(ref, need)
     const view = keyId === undefined ? undefined : await this.#services.directory.key(region, keyId)
     const mayBeAnybodys = need.foundIn !== undefined || (need.anyAccount === true && !need.ref.startsWith('arn:') && ref.kind === 'key')

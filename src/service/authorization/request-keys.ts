@@ -1,4 +1,5 @@
 import type { Tag } from '../../domain/key.js'
+import { foldCase } from '../../domain/policy/fold-case.js'
 import type { ContextValue, RequestKeys } from '../../domain/policy/request.js'
 
 /** The members of a call and, of one of its keys, what the need for it says (service/operation.ts). */
@@ -96,9 +97,12 @@ export function requestKeysOf(operation: string, asked: AskedOf, more: RequestKe
   return keys
 }
 
+/** Tags whose keys differ in case only are one condition key with several values. */
 function addTags(keys: Map<string, ContextValue>, { Tags: tags = [] }: Members): void {
   for (const { TagKey, TagValue } of tags as readonly Tag[]) {
-    keys.set(`aws:requesttag/${TagKey.toLowerCase()}`, TagValue)
+    const name = `aws:requesttag/${foldCase(TagKey)}`
+    const before = keys.get(name)
+    keys.set(name, before === undefined ? TagValue : [before, TagValue].flat())
   }
 }
 
