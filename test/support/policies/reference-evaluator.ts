@@ -185,7 +185,7 @@ function compare(operator: string, actual: string, wanted: string, hasVariables:
     case 'StringEquals': return actual === literal()
     case 'StringEqualsIgnoreCase': return actual.toLowerCase() === literal().toLowerCase()
     case 'StringLike': return like(tokens(wanted, true, hasVariables, question), actual)
-    case 'Bool': return actual === wanted
+    case 'Bool': return actual === wanted.toLowerCase()
     case 'NumericEquals': case 'DateEquals': return order(operator, actual) === order(operator, wanted)
     case 'NumericLessThan': case 'DateLessThan': return order(operator, actual) < order(operator, wanted)
     case 'NumericLessThanEquals': case 'DateLessThanEquals': return order(operator, actual) <= order(operator, wanted)
