@@ -33,7 +33,8 @@ export const outcomes: Readonly<Record<string, Partial<Reason>>> = {
 /** The only one that two statements decide together. */
 export const byTwo = 'allowed by the account'
 
-const noon = Date.UTC(2026, 6, 1, 12)
+/** When every call is made, unless its row says otherwise. */
+export const noon = Date.UTC(2026, 6, 1, 12)
 const hourMs = 3_600_000
 
 /** The operation whose action it is. */
