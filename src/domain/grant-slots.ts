@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import type { Caller } from './caller.js'
-import { canonicalContext } from './ciphertext-blob.js'
 import type { Grant, GrantUse } from './grant.js'
 import { rootArn } from './principal.js'
 
@@ -10,44 +9,68 @@ import { rootArn } from './principal.js'
  * fulfil. What is found is held against the call once more (domain/grant.ts): a slot is a place to look, not an answer.
  */
 
-/** `exact`: every grant there allows the same, so that one is as good as another. */
-export interface Slot { readonly name: string, readonly exact: boolean }
+export interface Slot {
+  /** For whom and for what operation. */
+  readonly holder: string
+  /** What is asked for. */
+  readonly selector: string
+  readonly name: string
+  /** Every grant there allows the same, so that one is as good as another. */
+  readonly exact: boolean
+}
+
+type Context = Readonly<Record<string, string>>
 
 /** The context does not matter to them. */
 const withoutContext: ReadonlySet<string> = new Set(['DescribeKey', 'RetireGrant'])
 /** Nobody is looked up for it: the grant to retire is named. */
 const notLookedUp = 'RetireGrant'
 const anyContext = '-'
+/** A call with more pairs finds no grant by one of them, or every pair would be a place to look at for whoever thinks of one. */
+export const pairsLookedUpMax = 64
 
 /**
- * The slots of a new grant. A subset constraint stands under one of its pairs, whichever `pickPair` chooses: the rarest is the best, for it
- * is found by the fewest calls.
+ * The slots of a new grant: of each list it stands in one. Those with several choices are for a subset constraint, which stands under one
+ * of its pairs: the rarest is the best, for it is found by the fewest calls.
  */
-export function slotsOfGrant(grant: Omit<Grant, 'grantId'>, pickPair: (slots: readonly Slot[]) => Slot): readonly Slot[] {
+export function choicesOfGrant(grant: Omit<Grant, 'grantId'>): readonly (readonly Slot[])[] {
   const source = grant.constraints?.SourceArn
-  return grant.operations.filter(operation => operation !== notLookedUp).flatMap(operation => {
-    const choices = selectorsOfGrant(grant, operation).map(selector => slot(granteeOf(grant), operation, selector, source))
-    return choices.length > 1 ? [pickPair(choices)] : choices
+  return grant.operations.filter(operation => operation !== notLookedUp).map(operation => {
+    const holder = holderOf(granteeOf(grant), operation)
+    return selectorsOfGrant(grant, operation).map(selector => slotOf(holder, withSource(selector, source)))
   })
 }
 
-/** Where the grants stand that may allow this call. */
-export function slotsOfUse(use: GrantUse): readonly Slot[] {
-  const selectors = withoutContext.has(use.operation) ? [anyContext] : selectorsOfUse(use)
-  const sources = use.child ? [undefined, use.child.constraints?.SourceArn] : [undefined, use.sourceArn]
-  const found: Slot[] = []
-  for (const principal of principalsOf(use.caller)) {
-    for (const selector of selectors) {
-      for (const source of new Set(sources)) found.push(slot(principal, use.operation, selector, source))
-    }
+/** Where the grants stand that may allow this call: under every selector of every holder. */
+export interface Places { readonly holders: readonly string[], readonly selectors: readonly string[] }
+
+export function placesOfUse(use: GrantUse): Places {
+  const { operation } = use
+  const source = use.child ? use.child.constraints?.SourceArn : use.sourceArn
+  const selectors = withoutContext.has(operation) ? [anyContext] : selectorsOfUse(use)
+  return {
+    holders: principalsOf(use.caller).map(principal => holderOf(principal, operation)),
+    selectors: source === undefined ? selectors : selectors.flatMap(selector => [selector, withSource(selector, source)]),
   }
-  return found
 }
 
-function slot(principal: string, operation: string, selector: string, source: string | undefined): Slot {
-  const bySource = source === undefined ? '' : `@${hash('sha256', source, 'base64url')}`
+export function slotsOfUse(use: GrantUse): readonly Slot[] {
+  const { holders, selectors } = placesOfUse(use)
+  return holders.flatMap(holder => selectors.map(selector => slotOf(holder, selector)))
+}
+
+export function slotOf(holder: string, selector: string): Slot {
   // What a child may be depends on all operations of its parent, which the slot does not tell.
-  return { name: `${principal} ${operation} ${selector}${bySource}`, exact: !selector.startsWith('<') && operation !== 'CreateGrant' }
+  const exact = !selector.startsWith('<') && !holder.endsWith(' CreateGrant')
+  return { holder, selector, name: `${holder} ${selector}`, exact }
+}
+
+function holderOf(principal: string, operation: string): string {
+  return `${principal} ${operation}`
+}
+
+function withSource(selector: string, source: string | undefined): string {
+  return source === undefined ? selector : `${selector}@${hash('sha256', source, 'base64url')}`
 }
 
 function granteeOf({ granteePrincipal, granteeServicePrincipal, granteeId }: Omit<Grant, 'grantId'>): string {
@@ -77,7 +100,7 @@ function selectorsOfGrant({ constraints }: Pick<Grant, 'constraints'>, operation
 /** Of a CreateGrant the constraint of the child: what a parent asks for, the child must ask for, too. */
 function selectorsOfUse({ context, child }: GrantUse): readonly string[] {
   const { EncryptionContextEquals: equals, EncryptionContextSubset: subset } = child?.constraints ?? {}
-  if (!child) return [anyContext, wholeSelector(context), ...Object.entries(context).map(pairSelector)]
+  if (!child) return [anyContext, wholeSelector(context), ...pairSelectors(context)]
   return [
     anyContext,
     ...equals ? [wholeSelector(equals)] : [],
@@ -87,10 +110,18 @@ function selectorsOfUse({ context, child }: GrantUse): readonly string[] {
   ]
 }
 
-function wholeSelector(context: Readonly<Record<string, string>>): string {
-  return `=${hash('sha256', canonicalContext(context), 'base64url')}`
+function pairSelectors(context: Context): readonly string[] {
+  const pairs = Object.entries(context)
+  return pairs.length > pairsLookedUpMax ? [] : pairs.map(pairSelector)
 }
 
-function pairSelector([name, value]: readonly [string, string]): string {
-  return `<${hash('sha256', canonicalContext({ [name]: value }), 'base64url')}`
+/** Hashed as JSON, in which no two texts are the same. */
+function wholeSelector(context: Context): string {
+  const pairs = Object.entries(context)
+  if (pairs.length > 1) pairs.sort(([a], [b]) => (a < b ? -1 : 1))
+  return `=${hash('sha256', JSON.stringify(pairs), 'base64url')}`
+}
+
+function pairSelector(pair: readonly [string, string]): string {
+  return `<${hash('sha256', JSON.stringify(pair), 'base64url')}`
 }

@@ -86,9 +86,9 @@ export function grantAllows(grant: Grant, use: GrantUse): boolean {
     && (use.child ? covers(grant, use.child) : fitsContext(grant.constraints, use))
 }
 
-/** For everybody in an account whom the account lets use it. */
-export function isForAccount({ granteePrincipal }: Grant): boolean {
-  return granteePrincipal !== undefined && parsePrincipal(granteePrincipal)?.kind === 'account'
+/** Whether a grant that allows the call leaves it to the caller's account who in it may use it. Its root is the account itself. */
+export function isLeftToAccount({ granteePrincipal }: Grant, { type, accountId }: Caller): boolean {
+  return granteePrincipal === rootArn(accountId) && type !== 'Account'
 }
 
 function isGrantee({ granteePrincipal, granteeServicePrincipal, granteeId }: Grant, caller: Caller): boolean {

@@ -24,6 +24,8 @@ export interface Grants {
   remove(region: string, keyId: string, grantId: string): Promise<boolean>
   removeAllOf(region: string, keyId: string): Promise<void>
   count(region: string, keyId: string): Promise<number>
+  /** Whether there is one, which takes no longer for a key that has many. */
+  any(region: string, keyId: string): Promise<boolean>
   /** What stands in each slot, in the order asked for; of an exact one one grant. No MAC is checked: whoever uses a grant asks `get`. */
   inSlots(region: string, keyId: string, slots: readonly Slot[]): Promise<readonly (readonly Grant[])[]>
   /** Ascending by id, after `after`. */

@@ -41,8 +41,7 @@ export const createGrant = onKey(api.createGrant, {
       try {
         if (!await store.grants.insert(made)) throw tooManyAlike()
       } finally {
-        // Also when it failed: a commit whose answer was lost may still have happened.
-        grantIndex.forget(key)
+        grantIndex.added(made)
       }
       return made
     })

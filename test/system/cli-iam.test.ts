@@ -335,7 +335,8 @@ describe('claviger iam without a server', function suiteWithout() {
     const { code, stderr } = await claviger(['iam', 'list-users'], undefined, at(url))
     expect([code, stderr]).to.deep.equal([1, 'claviger: what answered is no Claviger: status 404\n'])
     const moved = await listening((_, response) => response.writeHead(307, { location: 'http://192.0.2.1/' }).end())
-    expect((await claviger(['iam', 'list-users'], undefined, at(moved))).stderr).to.equal('claviger: what answered is no Claviger: status 307\n')
+    const redirected = await claviger(['iam', 'list-users'], undefined, at(moved))
+    expect(redirected.stderr).to.equal('claviger: what answered is no Claviger: status 307\n')
   })
 
   it('says where it looked for credentials', async () => {

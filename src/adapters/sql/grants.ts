@@ -1,5 +1,5 @@
-import type { Kysely, Transaction } from 'kysely'
-import { slotsOfGrant, type Slot } from '../../domain/grant-slots.js'
+import { sql, type Kysely, type Transaction } from 'kysely'
+import { choicesOfGrant, type Slot } from '../../domain/grant-slots.js'
 import { slotMax, type Grant, type GrantConstraints, type GrantFilter, type Grants } from '../../ports/grants.js'
 import type { AuthenticatedRows } from './rows.js'
 import type { GrantRow, Tables } from './schema.js'
@@ -43,8 +43,9 @@ export class SqlGrants implements Grants {
   async insert(grant: Grant): Promise<boolean> {
     const row = await this.#rows.sign('grants', grantColumns(grant))
     return this.#db.transaction().execute(async transaction => {
-      const counts = await slotCounts(transaction, grant)
-      const slots = slotsOfGrant(grant, choices => choices.reduce((best, one) => counts(one) < counts(best) ? one : best))
+      const choices = choicesOfGrant(grant)
+      const counts = await slotCounts(transaction, grant, choices)
+      const slots = choices.flatMap(of => of.length < 2 ? of : [of.reduce((best, one) => counts(one) < counts(best) ? one : best)])
       if (slots.some(slot => !slot.exact && counts(slot) >= slotMax)) return false
       await transaction.insertInto('grants').values(row).execute()
       const { region, key_id, grant_id } = row
@@ -74,25 +75,60 @@ export class SqlGrants implements Grants {
     })
   }
 
+  /** Most are empty: one query for all of them says which are not. */
   async inSlots(region: string, keyId: string, slots: readonly Slot[]): Promise<readonly (readonly Grant[])[]> {
+    if (slots.length === 0) return []
+    const firsts = await this.#firstInEach(region, keyId, slots)
     const found: (readonly Grant[])[] = []
     for (const { name, exact } of slots) {
-      const rows = await this.#db.selectFrom('grant_slots as place')
-        .innerJoin('grants', join => join.onRef('grants.region', '=', 'place.region').onRef('grants.key_id', '=', 'place.key_id')
-          .onRef('grants.grant_id', '=', 'place.grant_id'))
-        .selectAll('grants')
-        .where('place.region', '=', region).where('place.key_id', '=', keyId).where('place.slot', '=', name)
-        .orderBy('place.grant_id').limit(exact ? 1 : slotMax)
-        .execute()
-      found.push(rows.map(grantOf))
+      const first = firsts.get(name)
+      if (first === undefined) found.push([])
+      else found.push(await (exact ? this.#unverified(region, keyId, first) : this.#allInSlot(region, keyId, name)))
     }
     return found
+  }
+
+  /** The id of the first grant in each slot that has any. */
+  async #firstInEach(region: string, keyId: string, slots: readonly Slot[]): Promise<ReadonlyMap<string, string>> {
+    const names = sql.join(slots.map(({ name }) => sql`(${name})`))
+    const { rows } = await sql<{ readonly slot: string, readonly first: string | null }>`
+      with wanted(slot) as (values ${names})
+      select wanted.slot, (
+        select min(grant_id) from grant_slots
+        where region = ${region} and key_id = ${keyId} and grant_slots.slot = wanted.slot
+      ) as first from wanted`.execute(this.#db)
+    return new Map(rows.flatMap(({ slot, first }) => first === null ? [] : [[slot, first]]))
+  }
+
+  async #unverified(region: string, keyId: string, grantId: string): Promise<readonly Grant[]> {
+    const rows = await this.#db.selectFrom('grants').selectAll()
+      .where('region', '=', region).where('key_id', '=', keyId).where('grant_id', '=', grantId)
+      .execute()
+    return rows.map(grantOf)
+  }
+
+  async #allInSlot(region: string, keyId: string, slot: string): Promise<readonly Grant[]> {
+    const rows = await this.#db.selectFrom('grant_slots as place')
+      .innerJoin('grants', join => join.onRef('grants.region', '=', 'place.region').onRef('grants.key_id', '=', 'place.key_id')
+        .onRef('grants.grant_id', '=', 'place.grant_id'))
+      .selectAll('grants')
+      .where('place.region', '=', region).where('place.key_id', '=', keyId).where('place.slot', '=', slot)
+      .orderBy('place.grant_id').limit(slotMax)
+      .execute()
+    return rows.map(grantOf)
   }
 
   async count(region: string, keyId: string): Promise<number> {
     const { count } = await this.#db.selectFrom('grants').select(({ fn }) => fn.countAll().as('count'))
       .where('region', '=', region).where('key_id', '=', keyId).executeTakeFirstOrThrow()
     return Number(count)
+  }
+
+  async any(region: string, keyId: string): Promise<boolean> {
+    const row = await this.#db.selectFrom('grants').select('grant_id')
+      .where('region', '=', region).where('key_id', '=', keyId).limit(1)
+      .executeTakeFirst()
+    return row !== undefined
   }
 
   async list(region: string, keyId: string, filter: GrantFilter, after: string | undefined, limit: number): Promise<readonly Grant[]> {
@@ -145,17 +181,15 @@ function grantColumns(grant: Grant): Omit<GrantRow, 'mac'> {
   }
 }
 
-/** How many grants stand in each of the slots that a new grant may choose from. */
-async function slotCounts(db: Transaction<Tables>, grant: Grant): Promise<(slot: Slot) => number> {
-  const choices = new Set<string>()
-  slotsOfGrant(grant, slots => {
-    for (const { name } of slots) choices.add(name)
-    return slots[0] ?? { name: '', exact: true }
-  }).forEach(({ name, exact }) => { if (!exact) choices.add(name) })
+/** How many grants stand in each of the slots whose grants must all be looked at. */
+async function slotCounts(
+  db: Transaction<Tables>, { region, keyId }: Grant, choices: readonly (readonly Slot[])[],
+): Promise<(slot: Slot) => number> {
   const counts = new Map<string, number>()
-  for (const name of choices) {
+  for (const { name } of choices.flat().filter(({ exact }) => !exact)) {
+    if (counts.has(name)) continue
     const rows = await db.selectFrom('grant_slots').select('grant_id')
-      .where('region', '=', grant.region).where('key_id', '=', grant.keyId).where('slot', '=', name).limit(slotMax)
+      .where('region', '=', region).where('key_id', '=', keyId).where('slot', '=', name).limit(slotMax)
       .execute()
     counts.set(name, rows.length)
   }

@@ -1,15 +1,15 @@
 import type { Caller } from '../caller.js'
-import { compileCondition, type CompiledCondition } from './conditions.js'
-import { readerOf } from './condition-keys.js'
+import { compileCondition, variableReader, type CompiledCondition, type Test, type VariableReader } from './conditions.js'
 import { statementName, type PolicyDocument, type PolicyKind, type Statement, type Texts } from './document.js'
-import { matchesPattern, patternOf } from './glob.js'
+import { foldCase } from './fold-case.js'
+import { globOf, matches, patternOf, type Glob } from './glob.js'
 import { parsePolicy } from './parse.js'
 import { compilePrincipals, type Bindings, type Naming, type PrincipalTest } from './principals.js'
 import type { PolicyRequest } from './request.js'
-import { neededKeys, parseTemplate, resolveTemplate, type Template } from './variables.js'
-import { Work } from './work.js'
+import { fixedPattern, parseTemplate, resolveTemplate, variablesOf, type Template } from './variables.js'
+import type { Work } from './work.js'
 
-/** Answers of one statement for one action are remembered; there are as many actions as the service has, and then some. */
+/** Actions whose statements are remembered, of each policy; there are as many as the service has, and then some. */
 const rememberedActionsMax = 1_024
 
 /** A policy made ready to be asked many times. */
@@ -19,20 +19,24 @@ export interface CompiledPolicy {
   readonly statements: readonly CompiledStatement[]
   /** Condition keys that it asks for, in small letters. */
   readonly keys: ReadonlySet<string>
+  /** Its statements about an action, in the order in which they stand. */
+  readonly about: (action: string, work: Work) => StatementsByEffect
   /** What it was compiled from, where that was a text. */
   readonly text?: string
 }
 
+export type StatementsByEffect = Readonly<Record<Statement['effect'], readonly CompiledStatement[]>>
+
 export interface CompiledStatement {
   readonly policy: string
   readonly name: string
-  readonly effect: 'Allow' | 'Deny'
+  readonly effect: Statement['effect']
+  readonly hasAction: (action: string, work: Work) => boolean
   /** How it names the caller; undefined for a policy of an identity, which is about nobody else. */
   readonly naming: PrincipalTest | undefined
-  readonly hasAction: (action: string) => boolean
-  readonly hasResource: (request: PolicyRequest) => boolean
+  readonly hasResource: Test
   /** All of its conditions, and that its policy variables have values. */
-  readonly holds: (request: PolicyRequest) => boolean
+  readonly holds: Test
   /** The same one by one, for explain.ts. */
   readonly conditions: readonly CompiledCondition[]
   readonly missingVariables: (request: PolicyRequest) => readonly string[]
@@ -46,35 +50,56 @@ export function compilePolicyText(text: string, options: CompileOptions): Compil
 }
 
 export function compilePolicy({ statements, hasVariables }: PolicyDocument, { name, kind, bindings = {} }: CompileOptions): CompiledPolicy {
+  const parts = statements.map(statement => compileStatement(statement, { name, kind, bindings, hasVariables }))
+  return policyOf(name, parts.map(({ compiled }) => compiled), parts.flatMap(({ keys }) => keys))
+}
+
+/** Of whatever should have a policy and has none: it allows nothing. */
+export function emptyPolicy(name: string): CompiledPolicy {
+  return policyOf(name, [], [])
+}
+
+function policyOf(name: string, statements: readonly CompiledStatement[], keys: readonly string[]): CompiledPolicy {
+  const remembered = new Map<string, StatementsByEffect>()
   return {
-    name,
-    statements: statements.map(statement => compileStatement(statement, { name, kind, bindings, hasVariables })),
-    keys: new Set(statements.flatMap(({ conditions }) => conditions.map(({ key }) => key.toLowerCase()))),
+    name, statements, keys: new Set(keys),
+    about(action, work) {
+      const known = remembered.get(action)
+      if (known) return known
+      const those = statements.filter(({ hasAction }) => hasAction(action, work))
+      const of = (effect: Statement['effect']) => those.filter(statement => statement.effect === effect)
+      const found = { Allow: of('Allow'), Deny: of('Deny') }
+      if (remembered.size < rememberedActionsMax) remembered.set(action, found)
+      return found
+    },
   }
 }
 
 type Options = Required<CompileOptions> & { readonly hasVariables: boolean }
 
-function compileStatement(statement: Statement, { name, kind, bindings, hasVariables }: Options): CompiledStatement {
-  const valueOf = (key: string, request: PolicyRequest) => {
-    const value = readerOf(key, kind)(request)
-    return typeof value === 'string' ? value : undefined
-  }
-  const conditions = statement.conditions.map(condition => compileCondition(condition, { kind, hasVariables, valueOf }))
+/** `keys`: what it asks for, be it in a condition or as a policy variable. */
+function compileStatement(
+  statement: Statement, { name, kind, bindings, hasVariables }: Options,
+): { readonly compiled: CompiledStatement, readonly keys: readonly string[] } {
+  const { effect } = statement
+  const conditions = statement.conditions.map(condition => compileCondition(condition, { kind, effect, hasVariables }))
   const resources = (statement.resources?.texts ?? [])
     .map(text => parseTemplate(text, { variables: hasVariables, wildcards: true }, unreadable))
-  const needed = [...resources, ...conditions.flatMap(({ templates }) => templates)].flatMap(neededKeys)
+  const templates = [...resources, ...conditions.flatMap(condition => condition.templates)]
+  const valueOf = variableReader(templates, kind)
+  const needed = neededKeys(templates)
   return {
-    policy: name,
-    name: statementName(statement),
-    effect: statement.effect,
-    naming: statement.principals && compilePrincipals(statement.principals, bindings),
-    hasAction: compileActions(statement.actions),
-    // A trust policy is about its role and nothing else.
-    hasResource: kind === 'trust' ? () => true : compileResources(statement.resources, resources, valueOf),
-    holds: allHold(conditions, needed, valueOf),
-    conditions,
-    missingVariables: request => needed.filter(key => valueOf(key, request) === undefined),
+    compiled: {
+      policy: name, name: statementName(statement), effect,
+      hasAction: compileActions(statement.actions),
+      naming: statement.principals && compilePrincipals(statement.principals, bindings),
+      // A trust policy is about its role and nothing else.
+      hasResource: kind === 'trust' ? () => true : compileResources(statement.resources, resources, valueOf),
+      holds: allHold(conditions.map(({ test }) => test), needed, valueOf),
+      conditions,
+      missingVariables: request => needed.filter(key => valueOf(key, request) === undefined),
+    },
+    keys: [...statement.conditions.map(({ key }) => foldCase(key)), ...templates.flatMap(variablesOf).map(({ key }) => key)],
   }
 }
 
@@ -82,33 +107,37 @@ function unreadable(sentence: string): never {
   throw new TypeError(sentence)
 }
 
-function compileActions(actions: Texts | undefined): (action: string) => boolean {
+function compileActions(actions: Texts | undefined): (action: string, work: Work) => boolean {
   if (!actions) return () => false
-  const patterns = actions.texts.map(text => patternOf(text.toLowerCase()))
-  const remembered = new Map<string, boolean>()
-  return action => {
-    let has = remembered.get(action)
-    if (has !== undefined) return has
-    has = patterns.some(pattern => matchesPattern(pattern, action.toLowerCase(), new Work())) !== actions.not
-    if (remembered.size < rememberedActionsMax) remembered.set(action, has)
-    return has
+  const globs = actions.texts.map(text => globOf(patternOf(text.toLowerCase())))
+  return (action, work) => anyMatches(globs, action.toLowerCase(), work) !== actions.not
+}
+
+function compileResources(of: Texts | undefined, templates: readonly Template[], valueOf: VariableReader): Test {
+  if (!of) return () => false
+  if (!of.not && of.texts.includes('*')) return () => true
+  const fixed = templates.filter(template => variablesOf(template).length === 0).map(template => globOf(fixedPattern(template)))
+  const varying = templates.filter(template => variablesOf(template).length > 0)
+  return request => {
+    const { resource, work } = request
+    const isOne = anyMatches(fixed, resource, work) || varying.some(template =>
+      matches(globOf(resolveTemplate(template, key => valueOf(key, request), work)), resource, work))
+    return isOne !== of.not
   }
 }
 
-type ValueOf = (key: string, request: PolicyRequest) => string | undefined
+function anyMatches(globs: readonly Glob[], text: string, work: Work): boolean {
+  for (const glob of globs) if (matches(glob, text, work)) return true
+  return false
+}
 
-function compileResources(of: Texts | undefined, templates: readonly Template[], valueOf: ValueOf): (request: PolicyRequest) => boolean {
-  if (!of) return () => false
-  if (!of.not && of.texts.includes('*')) return () => true
-  return request => templates.some(template =>
-    matchesPattern(resolveTemplate(template, key => valueOf(key, request)), request.resource, request.work)) !== of.not
+/** Policy variables without a default. */
+function neededKeys(templates: readonly Template[]): readonly string[] {
+  return [...new Set(templates.flatMap(variablesOf).filter(({ otherwise }) => otherwise === undefined).map(({ key }) => key))]
 }
 
 /** Conditions, and that every policy variable without a default has a value. */
-function allHold(
-  conditions: readonly CompiledCondition[], needed: readonly string[], valueOf: ValueOf,
-): (request: PolicyRequest) => boolean {
-  const tests = conditions.map(({ test }) => test)
+function allHold(tests: readonly Test[], needed: readonly string[], valueOf: VariableReader): Test {
   return request => {
     for (const key of needed) if (valueOf(key, request) === undefined) return false
     for (const test of tests) if (!test(request)) return false
@@ -116,10 +145,11 @@ function allHold(
   }
 }
 
-/** Whether the statement is about this request of this caller, and how it names the caller. */
-export function applies(statement: CompiledStatement, caller: Caller, request: PolicyRequest): Naming | 'identity' | undefined {
-  if (!statement.hasAction(request.action)) return undefined
-  const naming = statement.naming ? statement.naming(caller, statement.effect) : 'identity'
-  if (naming === undefined || !statement.hasResource(request) || !statement.holds(request)) return undefined
-  return naming
+/** Of a statement about the action: whether it is about this request of this caller, and how it names the caller. */
+export function applies(
+  { naming, effect, hasResource, holds }: CompiledStatement, caller: Caller, request: PolicyRequest,
+): Naming | 'identity' | undefined {
+  request.work.spend(1)
+  const how = naming ? naming(caller, effect) : 'identity'
+  return how !== undefined && hasResource(request) && holds(request) ? how : undefined
 }

@@ -1,7 +1,10 @@
+import type { Caller, CallerType } from '../caller.js'
 import type { Key } from '../key.js'
 import { isReplica } from '../multi-region.js'
 import type { PolicyKind } from './document.js'
+import { foldCase } from './fold-case.js'
 import type { ContextValue, PolicyRequest } from './request.js'
+import type { Work } from './work.js'
 
 /** The value of a condition key in a request; undefined where the request has not got it. */
 export type KeyReader = (request: PolicyRequest) => ContextValue | undefined
@@ -42,13 +45,26 @@ function ofSession(name: string, type: KeyType, value: string | undefined): Cond
   return key(name, type, ({ facts: { caller } }) => caller.session && value)
 }
 
-function resourceTag({ facts: { resource } }: PolicyRequest, tag: string): string | undefined {
-  return resource?.tags.find(one => one.TagKey.toLowerCase() === tag)?.TagValue
+/** Of services and of whoever has no role yet these say nothing: they are principals of no account. */
+const principalTypes: ReadonlySet<CallerType> = new Set<CallerType>(['Account', 'User', 'AssumedRole'])
+
+function ofPrincipal(name: string, type: KeyType, read: (caller: Caller) => string | undefined): ConditionKey {
+  return key(name, type, ({ facts: { caller } }) => principalTypes.has(caller.type) ? read(caller) : undefined)
+}
+
+/** Set only by what there is in the cloud of AWS. It is known all the same, so that nothing else can ever pass for it. */
+function never(name: string, type: KeyType, more: Pick<ConditionKey, 'multi'> = {}): ConditionKey {
+  return key(name, type, () => undefined, more)
+}
+
+function resourceTag({ facts: { resource }, work }: PolicyRequest, name: string): ContextValue | undefined {
+  return resource && valuesOf(resource.tags, name, ({ TagKey }) => TagKey, ({ TagValue }) => TagValue, work)
 }
 
 /** Condition keys of KMS (KMS developer guide), of IAM (global condition context keys) and of STS that the service knows. */
 export const conditionKeys: readonly ConditionKey[] = [
   key('kms:CallerAccount', 'String', ({ facts: { caller } }) => caller.accountId === '' ? undefined : caller.accountId),
+  never('kms:ViaService', 'String'),
   ofKey('kms:KeySpec', 'String', of => of.keySpec),
   ofKey('kms:CustomerMasterKeySpec', 'String', of => of.keySpec),
   ofKey('kms:KeyUsage', 'String', of => of.keyUsage),
@@ -58,8 +74,8 @@ export const conditionKeys: readonly ConditionKey[] = [
   ofKey('kms:MultiRegionKeyType', 'String', of => of.multiRegion && (isReplica(of) ? 'REPLICA' : 'PRIMARY')),
   key('kms:ResourceAliases', 'String', ({ facts }) => facts.resource?.aliases, { multi: true, identityOnly: true }),
   key('kms:RequestAlias', 'String', ({ facts }) => facts.requestAlias),
-  key('kms:EncryptionContext:<name>', 'String', ({ facts: { encryptionContext } }, name) => valuesOf(encryptionContext, name)),
-  key('kms:EncryptionContextKeys', 'String', ({ facts: { encryptionContext } }) => Object.keys(encryptionContext ?? {}), { multi: true }),
+  key('kms:EncryptionContext:<name>', 'String', (request, name) => contextValue(request, name)),
+  key('kms:EncryptionContextKeys', 'String', ({ contextNames }) => contextNames, { multi: true }),
   asked('kms:EncryptionAlgorithm', 'String'),
   asked('kms:SigningAlgorithm', 'String'),
   asked('kms:MessageType', 'String'),
@@ -88,12 +104,15 @@ export const conditionKeys: readonly ConditionKey[] = [
   key('kms:RecipientAttestation:<measurement>', 'String',
     ({ requestKeys }, measurement) => requestKeys.get(`kms:recipientattestation:${measurement}`)),
 
-  key('aws:PrincipalArn', 'ARN', ({ facts: { caller } }) => caller.principalArn === '' ? undefined : caller.principalArn),
+  ofPrincipal('aws:PrincipalArn', 'ARN', ({ principalArn }) => principalArn),
   key('aws:PrincipalAccount', 'String', ({ facts: { caller } }) => caller.accountId === '' ? undefined : caller.accountId),
-  key('aws:PrincipalType', 'String', ({ facts: { caller } }) => caller.type),
+  ofPrincipal('aws:PrincipalType', 'String', ({ type }) => type),
+  never('aws:PrincipalOrgID', 'String'),
+  never('aws:PrincipalOrgPaths', 'String', { multi: true }),
   key('aws:PrincipalIsAWSService', 'Bool', ({ facts: { caller } }) => String(caller.type === 'Service')),
   key('aws:PrincipalServiceName', 'String', ({ facts: { caller } }) => caller.type === 'Service' ? caller.uniqueId : undefined),
-  key('aws:PrincipalTag/<key>', 'String', ({ facts: { caller } }, tag) => caller.tags.find(one => one.key.toLowerCase() === tag)?.value),
+  key('aws:PrincipalTag/<key>', 'String', ({ facts: { caller }, work }, name) =>
+    valuesOf(caller.tags, name, ({ key: tag }) => tag, ({ value }) => value, work)),
   key('aws:userid', 'String', ({ facts: { caller } }) => caller.userId),
   key('aws:username', 'String', ({ facts: { caller } }) => caller.userName),
   key('aws:SourceIp', 'IP', ({ facts }) => facts.sourceIp),
@@ -106,6 +125,7 @@ export const conditionKeys: readonly ConditionKey[] = [
   key('aws:RequestTag/<key>', 'String', ({ requestKeys }, tag) => requestKeys.get(`aws:requesttag/${tag}`)),
   asked('aws:TagKeys', 'String', { multi: true }),
   ofSession('aws:MultiFactorAuthPresent', 'Bool', 'false'),
+  never('aws:MultiFactorAuthAge', 'Numeric'),
   key('aws:TokenIssueTime', 'Date', ({ facts: { caller } }) => caller.session && new Date(caller.session.issuedAt).toISOString()),
   key('aws:SourceIdentity', 'String', ({ facts: { caller } }) => caller.session?.sourceIdentity),
   key('aws:FederatedProvider', 'String', ({ facts: { caller } }) => caller.session?.provider),
@@ -114,6 +134,10 @@ export const conditionKeys: readonly ConditionKey[] = [
   key('aws:SourceArn', 'ARN', ({ facts }) => facts.sourceArn),
   key('aws:SourceAccount', 'String', ({ facts }) => facts.sourceAccount),
   key('aws:ViaAWSService', 'Bool', () => 'false'),
+  never('aws:CalledVia', 'String', { multi: true }),
+  never('aws:SourceVpc', 'String'),
+  never('aws:SourceVpce', 'String'),
+  never('aws:VpcSourceIp', 'IP'),
 
   asked('iam:PermissionsBoundary', 'ARN'),
   asked('iam:PolicyARN', 'ARN'),
@@ -143,7 +167,7 @@ function definitionOf(lower: string): { readonly one: ConditionKey, readonly res
  * (`issuer.example/path:sub`), which the request has or has not.
  */
 export function readerOf(name: string, kind: PolicyKind): KeyReader {
-  const lower = name.toLowerCase()
+  const lower = foldCase(name)
   const found = definitionOf(lower)
   if (!found) return request => request.facts.given?.get(lower) ?? request.requestKeys.get(lower)
   const { one, rest } = found
@@ -156,15 +180,22 @@ export function ignoresCase(name: string): boolean {
   return name.toLowerCase().startsWith('kms:recipientattestation:')
 }
 
-/** Names of the pairs are compared without regard to case, and several may differ in nothing else. */
-function valuesOf(pairs: Readonly<Record<string, string>> | undefined, lower: string): ContextValue | undefined {
-  if (!pairs) return undefined
+function contextValue({ facts: { encryptionContext: pairs = {} }, contextNames, work }: PolicyRequest, lower: string) {
+  return valuesOf(contextNames, lower, name => name, name => pairs[name] ?? '', work)
+}
+
+/** Of those with that name, which is compared without regard to case: several may differ in nothing else. */
+function valuesOf<T>(
+  of: readonly T[], lower: string, nameOf: (item: T) => string, valueOf: (item: T) => string, work: Work,
+): ContextValue | undefined {
+  work.spend(of.length)
   let value: string | undefined
   let several: string[] | undefined
-  for (const name in pairs) {
-    if (name.length !== lower.length || name.toLowerCase() !== lower) continue
-    if (value === undefined) value = pairs[name]
-    else several = [...several ?? [value], pairs[name] ?? '']
+  for (const item of of) {
+    const name = nameOf(item)
+    if (name.length !== lower.length || (name !== lower && foldCase(name) !== lower)) continue
+    if (value === undefined) value = valueOf(item)
+    else several = [...several ?? [value], valueOf(item)]
   }
   return several ?? value
 }

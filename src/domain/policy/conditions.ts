@@ -1,8 +1,9 @@
 import { ignoresCase, readerOf, type KeyReader } from './condition-keys.js'
-import type { Condition, PolicyKind } from './document.js'
-import { operators, parseOperator, type Comparison, type Operator, type OperatorName } from './operators.js'
+import type { Condition, PolicyKind, Statement } from './document.js'
+import type { Pattern } from './glob.js'
+import { operators, parseOperator, type Matcher, type Operator, type OperatorName } from './operators.js'
 import type { ContextValue, PolicyRequest } from './request.js'
-import { isVariable, parseTemplate, resolveTemplate, type Template } from './variables.js'
+import { fixedPattern, parseTemplate, resolveTemplate, variablesOf, type Template } from './variables.js'
 
 /** Whether a condition holds for a request. */
 export type Test = (request: PolicyRequest) => boolean
@@ -13,53 +14,68 @@ export interface CompiledCondition {
   readonly test: Test
   /** The values that the request has for the key; none if it has not got it. */
   readonly seen: (request: PolicyRequest) => readonly string[]
-  /** Those of its values that have policy variables. */
   readonly templates: readonly Template[]
 }
 
-/** `valueOf` reads a policy variable. */
 export interface ConditionOptions {
   readonly kind: PolicyKind
+  readonly effect: Statement['effect']
   readonly hasVariables: boolean
-  readonly valueOf: (key: string, request: PolicyRequest) => string | undefined
 }
 
 /** One key under one operator (IAM User Guide, Conditions with multiple context keys or values). */
 export function compileCondition(written: Condition, options: ConditionOptions): CompiledCondition {
+  const { key, values } = written
   const name = parseOperator(written.operator)
-  const read = readerOf(written.key, options.kind)
-  const common = { written, seen: (request: PolicyRequest) => listOf(read(request)) }
-  if (name?.base === 'Null') return { ...common, test: nullTest(written.values, read), templates: [] }
+  const read = readerOf(key, options.kind)
+  const common = { written, seen: (request: PolicyRequest) => [read(request) ?? []].flat() }
+  if (name?.base === 'Null') return { ...common, test: nullTest(values, read), templates: [] }
   const operator = name && operators.get(name.base)
   // The parser refuses it; what an older version let through applies to nothing.
   if (!name || !operator) return { ...common, test: () => false, templates: [] }
-  const { matches, templates } = compileValues(written, operator, options)
-  return { ...common, test: combined(name, operator, read, matches), templates }
+  const templates = values.map(value =>
+    parseTemplate(value, { variables: operator.variables && options.hasVariables, wildcards: operator.wildcards }, unreadable))
+  const matcherFor = compileValues(templates, ignoresCase(key) ? foldingCase(operator) : operator, options.kind)
+  return { ...common, test: testOf(ruleOf(name, operator, options.effect), read, matcherFor), templates }
 }
 
-/** Whether a value of the request is one of those in the policy. */
-type Matches = (actual: string, request: PolicyRequest) => boolean
+type MatcherFor = (request: PolicyRequest) => Matcher
 
-function compileValues(
-  { key, values }: Condition, operator: Operator, { hasVariables, valueOf }: ConditionOptions,
-): { readonly matches: Matches, readonly templates: readonly Template[] } {
-  const folded = ignoresCase(key)
-  const templates = values.map(value => parseTemplate(
-    folded ? value.toLowerCase() : value, { variables: operator.variables && hasVariables, wildcards: operator.wildcards }, unreadable))
-  const fixed = templates.filter(template => !template.some(isVariable))
-    .map(template => operator.comparison(resolveTemplate(template, () => undefined)))
-  const varying = templates.filter(template => template.some(isVariable))
-  const matches: Matches = (written, request) => {
-    const actual = folded ? written.toLowerCase() : written
-    return anyOf(fixed, actual, request) || varying.some(template =>
-      operator.comparison(resolveTemplate(template, variable => valueOf(variable, request)))(actual, request.work))
+function compileValues(templates: readonly Template[], operator: Operator, kind: PolicyKind): MatcherFor {
+  const fixed = templates.filter(template => variablesOf(template).length === 0).map(fixedPattern)
+  const varying = templates.filter(template => variablesOf(template).length > 0)
+  if (varying.length === 0) {
+    const matcher = operator.anyOf(fixed)
+    return () => matcher
   }
-  return { matches, templates: varying }
+  const valueOf = variableReader(varying, kind)
+  return request => {
+    const resolved = varying.map(template => resolveTemplate(template, key => valueOf(key, request), request.work))
+    return operator.anyOf([...fixed, ...resolved])
+  }
 }
 
-function anyOf(comparisons: readonly Comparison[], actual: string, { work }: PolicyRequest): boolean {
-  for (const compare of comparisons) if (compare(actual, work)) return true
-  return false
+/** The value of a policy variable; of a key with several values there is none. */
+export type VariableReader = (key: string, request: PolicyRequest) => string | undefined
+
+export function variableReader(templates: readonly Template[], kind: PolicyKind): VariableReader {
+  const readers = new Map(templates.flatMap(variablesOf).map(({ key }) => [key, readerOf(key, kind)]))
+  return (key, request) => {
+    const value = readers.get(key)?.(request)
+    return typeof value === 'string' ? value : undefined
+  }
+}
+
+/** Both sides in small letters; a wildcard is no letter. */
+function foldingCase(operator: Operator): Operator {
+  const small = (pattern: Pattern) => pattern.map(unit => unit >= 0x41 && unit <= 0x5a ? unit + 0x20 : unit)
+  return {
+    ...operator,
+    anyOf(wanted) {
+      const matcher = operator.anyOf(wanted.map(small))
+      return (actual, work) => matcher(actual.toLowerCase(), work)
+    },
+  }
 }
 
 function unreadable(sentence: string): never {
@@ -68,23 +84,39 @@ function unreadable(sentence: string): never {
 
 function nullTest(values: readonly string[], read: KeyReader): Test {
   const wanted = values.map(value => value.toLowerCase() === 'true')
-  return request => wanted.includes(listOf(read(request)).length === 0)
+  return request => wanted.includes(present(read(request)) === undefined)
 }
 
-function combined({ set, ifExists }: OperatorName, { negated }: Operator, read: KeyReader, matches: Matches): Test {
+/** A key that may have several values, and has none, is as good as absent. */
+function present(value: ContextValue | undefined): ContextValue | undefined {
+  return value?.length === 0 && typeof value !== 'string' ? undefined : value
+}
+
+interface Rule {
+  /** What is said of a key that the request has not got. */
+  readonly ofAbsent: boolean
+  /** Whether every value must be right, or any. */
+  readonly every: boolean
+  /** What is right: to match a value of the policy, or to match none. */
+  readonly wanted: boolean
+}
+
+/**
+ * Several values under an operator without a set prefix are more than whoever wrote the policy thought of, such as pairs of the encryption
+ * context whose names differ in case only: an Allow needs every one of them to be right, to a Deny one is enough.
+ */
+function ruleOf({ set, ifExists }: OperatorName, { negated }: Operator, effect: Statement['effect']): Rule {
+  const every = set === undefined ? effect === 'Allow' : set === 'ForAllValues'
+  return { ofAbsent: ifExists || (set === undefined ? negated : every), every, wanted: !negated }
+}
+
+function testOf({ ofAbsent, every, wanted }: Rule, read: KeyReader, matcherFor: MatcherFor): Test {
   return request => {
-    const values = listOf(read(request))
-    const isMatched = (value: string) => matches(value, request)
-    if (values.length === 0) return ifExists || (set === undefined ? negated : set === 'ForAllValues')
-    if (set === 'ForAllValues') return negated ? !values.some(isMatched) : values.every(isMatched)
-    if (set === 'ForAnyValue' && negated) return !values.every(isMatched)
-    return values.some(isMatched) !== negated
+    const value = present(read(request))
+    if (value === undefined) return ofAbsent
+    const matcher = matcherFor(request)
+    if (typeof value === 'string') return matcher(value, request.work) === wanted
+    for (const one of value) if ((matcher(one, request.work) === wanted) !== every) return !every
+    return every
   }
-}
-
-const none: readonly string[] = []
-
-function listOf(value: ContextValue | undefined): readonly string[] {
-  if (value === undefined) return none
-  return typeof value === 'string' ? [value] : value
 }

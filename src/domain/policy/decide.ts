@@ -1,5 +1,7 @@
-import type { Caller } from '../caller.js'
+import type { Caller, CallerType } from '../caller.js'
 import { applies, type CompiledPolicy, type CompiledStatement } from './compile.js'
+import type { Statement } from './document.js'
+import type { Naming } from './principals.js'
 import type { PolicyRequest } from './request.js'
 import { TooMuchWork } from './work.js'
 
@@ -40,17 +42,26 @@ export interface OwnPolicies {
   readonly limit: () => Reason | undefined
 }
 
+/** A service belongs to no account, and whom an identity provider vouches for not yet to any. */
+const ofNoAccount: ReadonlySet<CallerType> = new Set<CallerType>(['Service', 'WebIdentity'])
+/** Nobody may have what cannot be decided. */
+const undecided: Reason = { verdict: 'deny', by: 'service' }
+
 /**
  * May the caller do it, as far as policies decide (key-policy rules of the KMS developer guide, Policy evaluation; IAM User Guide, Policy
  * evaluation logic)? Whoever asks must not go on when the answer is no. Pure, and bounded in work: a question that takes too many steps is
  * answered no.
  */
 export function decideByPolicies(question: Question): PolicyOutcome {
+  return unlessTooMuch(() => evaluate(question), { allowed: false, reason: undecided, own: undefined })
+}
+
+function unlessTooMuch<T>(decide: () => T, otherwise: T): T {
   try {
-    return evaluate(question)
+    return decide()
   } catch (error) {
-    if (!(error instanceof TooMuchWork)) throw error
-    return { allowed: false, reason: { verdict: 'deny', by: 'service' }, own: undefined }
+    if (error instanceof TooMuchWork) return otherwise
+    throw error
   }
 }
 
@@ -59,30 +70,45 @@ function evaluate({ caller, request, resource }: Question): PolicyOutcome {
   if (denied) return { allowed: false, reason: denied, own: undefined }
   const parts = new Parts(caller, request)
   if (!resource) return byIdentityAlone(parts)
-  const isOwn = caller.accountId === resource.accountId
+  const isOwn = caller.accountId === resource.accountId && !ofNoAccount.has(caller.type)
   const reason = isOwn ? inOwnAccount(parts, resource.policy) : fromElsewhere(parts, resource.policy)
   return { allowed: reason.verdict === 'allow', reason, own: parts }
 }
 
 function explicitDeny(caller: Caller, request: PolicyRequest, resourcePolicy: CompiledPolicy | undefined): Reason | undefined {
-  return (resourcePolicy && denyIn('resource policy', [resourcePolicy], caller, request))
-    ?? denyIn('identity policy', caller.policies, caller, request)
-    ?? (caller.boundary && denyIn('permissions boundary', [caller.boundary], caller, request))
-    ?? (caller.session?.policies && denyIn('session policy', caller.session.policies, caller, request))
+  const { policies, boundary, session } = caller
+  return (resourcePolicy && denyIn('resource policy', resourcePolicy, caller, request))
+    ?? denyInAny('identity policy', policies, caller, request)
+    ?? (boundary && denyIn('permissions boundary', boundary, caller, request))
+    ?? (session?.policies && denyInAny('session policy', session.policies, caller, request))
 }
 
-function denyIn(by: Decider, policies: readonly CompiledPolicy[], caller: Caller, request: PolicyRequest): Reason | undefined {
-  const statement = find('Deny', policies, caller, request)
+function denyInAny(by: Decider, policies: readonly CompiledPolicy[], caller: Caller, request: PolicyRequest): Reason | undefined {
+  for (const policy of policies) {
+    const reason = denyIn(by, policy, caller, request)
+    if (reason) return reason
+  }
+  return undefined
+}
+
+function denyIn(by: Decider, policy: CompiledPolicy, caller: Caller, request: PolicyRequest): Reason | undefined {
+  const statement = find('Deny', policy, caller, request)
   return statement && { verdict: 'deny', by, policy: statement.policy, statement: statement.name }
 }
 
 function find(
-  effect: 'Allow' | 'Deny', policies: readonly CompiledPolicy[], caller: Caller, request: PolicyRequest,
+  effect: Statement['effect'], policy: CompiledPolicy, caller: Caller, request: PolicyRequest,
 ): CompiledStatement | undefined {
-  for (const { statements } of policies) {
-    for (const statement of statements) {
-      if (statement.effect === effect && applies(statement, caller, request) !== undefined) return statement
-    }
+  for (const statement of policy.about(request.action, request.work)[effect]) {
+    if (applies(statement, caller, request) !== undefined) return statement
+  }
+  return undefined
+}
+
+function allowIn(policies: readonly CompiledPolicy[], caller: Caller, request: PolicyRequest): CompiledStatement | undefined {
+  for (const policy of policies) {
+    const statement = find('Allow', policy, caller, request)
+    if (statement) return statement
   }
   return undefined
 }
@@ -92,7 +118,8 @@ class Parts implements OwnPolicies {
   readonly caller: Caller
   readonly request: PolicyRequest
   #identity: CompiledStatement | undefined | null = null
-  #limit: Reason | undefined | null = null
+  #boundary: Reason | undefined | null = null
+  #session: Reason | undefined | null = null
 
   constructor(caller: Caller, request: PolicyRequest) {
     this.caller = caller
@@ -100,70 +127,91 @@ class Parts implements OwnPolicies {
   }
 
   allow(): boolean {
-    return this.identity() !== undefined
+    return unlessTooMuch(() => this.identity() !== undefined, false)
+  }
+
+  limit(): Reason | undefined {
+    return unlessTooMuch(() => this.limitOn('account'), undecided)
   }
 
   /** The statement by which its own account allows it. */
   identity(): CompiledStatement | undefined {
-    if (this.#identity === null) this.#identity = find('Allow', this.caller.policies, this.caller, this.request)
+    if (this.#identity === null) this.#identity = allowIn(this.caller.policies, this.caller, this.request)
     return this.#identity
   }
 
-  /** What holds the caller back, however much else allows: boundary and session policies only limit. */
-  limit(): Reason | undefined {
-    if (this.#limit === null) this.#limit = this.#findLimit()
-    return this.#limit
+  /**
+   * What holds back a caller who is named like this: boundary and session policies only limit. A boundary does not hold back the user or
+   * session that is named itself, nor do session policies such a session (IAM User Guide, Policy evaluation within a single account).
+   */
+  limitOn(naming: Naming | 'identity'): Reason | undefined {
+    if (naming === 'session' || naming === 'service') return undefined
+    return (naming === 'user' ? undefined : this.#byBoundary()) ?? this.#bySession()
   }
 
-  #findLimit(): Reason | undefined {
-    const { caller, request } = this
-    if (caller.boundary && !find('Allow', [caller.boundary], caller, request)) return { verdict: 'no', by: 'permissions boundary' }
-    const session = caller.session?.policies
-    return session && !find('Allow', session, caller, request) ? { verdict: 'no', by: 'session policy' } : undefined
+  #byBoundary(): Reason | undefined {
+    const { caller: { boundary }, caller, request } = this
+    if (this.#boundary === null) {
+      this.#boundary = boundary && !find('Allow', boundary, caller, request) ? nothing('permissions boundary') : undefined
+    }
+    return this.#boundary
+  }
+
+  #bySession(): Reason | undefined {
+    const { caller: { session }, caller, request } = this
+    if (this.#session === null) {
+      this.#session = session?.policies && !allowIn(session.policies, caller, request) ? nothing('session policy') : undefined
+    }
+    return this.#session
   }
 }
 
 /** No key and no role: the policies of the identity, and what limits them. */
 function byIdentityAlone(parts: Parts): PolicyOutcome {
   const statement = parts.identity()
-  const reason = !statement ? nothing('identity policy') : parts.limit() ?? allowedBy('identity policy', statement)
+  const reason = !statement ? nothing('identity policy') : parts.limitOn('identity') ?? allowedBy('identity policy', statement)
   return { allowed: reason.verdict === 'allow', reason, own: undefined }
 }
 
-/**
- * A statement that names the caller allows by itself; one that names the account leaves it to the policies of the account. Limits do not
- * hold back whoever is named as user or session.
- */
+/** A statement that names the caller allows by itself; one that names the account leaves it to the policies of the account. */
 function inOwnAccount(parts: Parts, policy: CompiledPolicy): Reason {
   const { caller, request } = parts
   let delegating: CompiledStatement | undefined
   let heldBack: Reason | undefined
-  for (const statement of policy.statements) {
-    if (statement.effect !== 'Allow') continue
+  for (const statement of policy.about(request.action, request.work).Allow) {
     const naming = applies(statement, caller, request)
     if (naming === undefined) continue
     if (naming === 'account' && caller.type !== 'Account') delegating ??= statement
-    else if (naming === 'user' || naming === 'session' || naming === 'service' || !parts.limit()) {
-      return allowedBy('resource policy', statement)
-    } else {
-      heldBack ??= parts.limit()
+    else {
+      const limit = parts.limitOn(naming)
+      if (!limit) return allowedBy('resource policy', statement)
+      heldBack ??= limit
     }
   }
   if (!delegating) return heldBack ?? nothing('resource policy')
-  const identity = parts.identity()
-  if (!identity) return heldBack ?? nothing('identity policy')
-  return parts.limit() ?? { ...allowedBy('resource policy', delegating), and: { policy: identity.policy, statement: identity.name } }
+  return parts.identity() ? withAccount(parts, delegating) : heldBack ?? nothing('identity policy')
 }
 
-/** Both sides must agree: the policy of the resource, and the policies of the account that the caller is of. A service has no account. */
+/**
+ * Both sides must agree: the policy of the resource, and the policies of the account that the caller is of, if it is of one. Of whom an
+ * identity provider vouches for, the policy must name the provider: it is not enough to be anybody.
+ */
 function fromElsewhere(parts: Parts, policy: CompiledPolicy): Reason {
   const { caller, request } = parts
-  const admitting = find('Allow', [policy], caller, request)
-  if (!admitting) return nothing('resource policy')
-  if (caller.type === 'Service' || caller.type === 'WebIdentity') return allowedBy('resource policy', admitting)
+  for (const statement of policy.about(request.action, request.work).Allow) {
+    const naming = applies(statement, caller, request)
+    if (naming === undefined || (caller.type === 'WebIdentity' && naming !== 'provider')) continue
+    return ofNoAccount.has(caller.type) ? allowedBy('resource policy', statement) : withAccount(parts, statement)
+  }
+  return nothing('resource policy')
+}
+
+/** What a statement allows to which the account of the caller must agree. */
+function withAccount(parts: Parts, admitting: CompiledStatement): Reason {
   const identity = parts.identity()
   if (!identity) return nothing('identity policy')
-  return parts.limit() ?? { ...allowedBy('resource policy', admitting), and: { policy: identity.policy, statement: identity.name } }
+  const and = { policy: identity.policy, statement: identity.name }
+  return parts.limitOn('account') ?? { ...allowedBy('resource policy', admitting), and }
 }
 
 function allowedBy(by: Decider, { policy, name }: CompiledStatement): Reason {

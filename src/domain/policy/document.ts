@@ -35,7 +35,10 @@ export interface Condition { readonly operator: string, readonly key: string, re
 /** Where a policy stands, which says what it must and must not have. `limit`: a permissions boundary or a session policy. */
 export type PolicyKind = 'key' | 'trust' | 'identity' | 'limit'
 
+/** Of a Sid, which may be as long as the policy. */
+const sidCharactersMax = 128
+
 /** How a statement is named to people. */
 export function statementName({ number, sid }: Pick<Statement, 'number' | 'sid'>): string {
-  return sid === undefined || sid === '' ? `statement ${number}` : `statement ${number} (${sid})`
+  return sid === undefined || sid === '' ? `statement ${number}` : `statement ${number} (${sid.slice(0, sidCharactersMax)})`
 }

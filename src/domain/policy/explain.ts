@@ -50,10 +50,11 @@ function trace(by: Decider, statement: CompiledStatement, { caller, request }: Q
   const { policy, name, effect } = statement
   // Each statement has the steps of a whole decision: what comes late must not look as if it did not fit.
   const asked = () => new PolicyRequest(request.action, request.resource, request.facts)
+  const isAbout = fits(() => statement.hasAction(request.action, asked().work))
   return {
     by, policy, statement: name, effect,
-    applies: fits(() => applies(statement, caller, asked()) !== undefined),
-    action: statement.hasAction(request.action),
+    applies: isAbout && fits(() => applies(statement, caller, asked()) !== undefined),
+    action: isAbout,
     naming: namingOf(statement, caller),
     resource: fits(() => statement.hasResource(asked())),
     conditions: statement.conditions.map(({ written, test, seen }) => ({

@@ -1,3 +1,5 @@
+import { foldCase } from './fold-case.js'
+
 /** Nesting of a policy: document, list of statements, statement, condition, operator, list of values. */
 const depthMax = 6
 
@@ -31,7 +33,7 @@ function refuseDuplicates(text: string, fail: (sentence: string) => never, nesti
     } else if (whole === '}' || whole === ']') {
       open.pop()
     } else if (quoted !== undefined && colon !== undefined) {
-      const name = (JSON.parse(quoted) as string).toLowerCase()
+      const name = foldCase(JSON.parse(quoted) as string)
       const names = open.at(-1)
       // Element names and condition keys are told apart without regard to case.
       if (names?.has(name)) fail('The policy has an element twice')

@@ -1,9 +1,11 @@
 import { isInRange, parseIp, parseIpRange } from '../ip.js'
-import { matchesPattern, textOf, type Pattern } from './glob.js'
+import { readDate } from './date.js'
+import { foldCase } from './fold-case.js'
+import { globOf, isAnyRun, matches, textOf, type Pattern } from './glob.js'
 import type { Work } from './work.js'
 
-/** What is compared with one value of the request. */
-export type Comparison = (actual: string, work: Work) => boolean
+/** Whether a value of the request is one of those in the policy. */
+export type Matcher = (actual: string, work: Work) => boolean
 
 /** A family of condition operators (IAM User Guide, Condition operators): everything there is to know of each, in one row. */
 export interface Operator {
@@ -11,43 +13,72 @@ export interface Operator {
   readonly negated: boolean
   /** Whether `*` and `?` in the policy's value are wildcards. */
   readonly wildcards: boolean
-  /** Whether policy variables are replaced. */
+  /** Whether policy variables are replaced (IAM User Guide, Policy variables: with strings and ARNs only). */
   readonly variables: boolean
   /** Whether a value can stand in a policy at all. Values with variables are not looked at. */
   readonly isValue: (text: string) => boolean
-  readonly comparison: (wanted: Pattern) => Comparison
+  readonly anyOf: (wanted: readonly Pattern[]) => Matcher
+}
+
+type Family = Omit<Operator, 'negated'>
+type Comparison<T> = (actual: T, work: Work) => boolean
+
+/** What is read of a value is read once, however many it is compared with; what cannot be read matches nothing. */
+function family<T>(
+  { read, compare, ...rest }: Omit<Family, 'anyOf'> & {
+    readonly read: (text: string) => T | undefined, readonly compare: (wanted: Pattern) => Comparison<T>
+  },
+): Family {
+  return {
+    ...rest,
+    anyOf(wanted) {
+      const comparisons = wanted.map(compare)
+      return (text, work) => {
+        work.read(text.length)
+        const actual = read(text)
+        if (actual === undefined) return false
+        for (const holds of comparisons) {
+          work.spend(1)
+          if (holds(actual, work)) return true
+        }
+        return false
+      }
+    },
+  }
 }
 
 const anything = () => true
+const asItIs = (text: string) => text
 
-function text(compare: (wanted: string, actual: string) => boolean): Pick<Operator, 'wildcards' | 'variables' | 'isValue' | 'comparison'> {
-  return {
-    wildcards: false, variables: true, isValue: anything,
-    comparison: pattern => {
-      const wanted = textOf(pattern)
-      return actual => compare(wanted, actual)
-    },
+/** Of texts without wildcards, each read by the same function. */
+function text(read: (text: string) => string, of: Partial<Family> = {}): Family {
+  const compare = (wanted: Pattern) => {
+    const expected = read(textOf(wanted))
+    return (actual: string) => actual === expected
   }
+  return family({ wildcards: false, variables: true, isValue: anything, ...of, read, compare })
 }
 
-const equals = text((wanted, actual) => wanted === actual)
-const equalsIgnoringCase = text((wanted, actual) => wanted.toLowerCase() === actual.toLowerCase())
-const like = {
-  wildcards: true, variables: true, isValue: anything,
-  comparison: (pattern: Pattern) => (actual: string, work: Work) => matchesPattern(pattern, actual, work),
-}
+const equals = text(asItIs)
+const equalsIgnoringCase = text(foldCase)
+const like = family({
+  wildcards: true, variables: true, isValue: anything, read: asItIs,
+  compare(wanted) {
+    const glob = globOf(wanted)
+    return (actual, work) => matches(glob, actual, work)
+  },
+})
 
 type Order = (actual: number, wanted: number) => boolean
 
-/** What cannot be read matches nothing. */
-function ordered(read: (text: string) => number, holds: Order): Pick<Operator, 'wildcards' | 'variables' | 'isValue' | 'comparison'> {
-  return {
-    wildcards: false, variables: true, isValue: value => !Number.isNaN(read(value)),
-    comparison: pattern => {
+function ordered(read: (text: string) => number | undefined, holds: Order): Family {
+  return family({
+    wildcards: false, variables: false, isValue: value => read(value) !== undefined, read,
+    compare(pattern) {
       const wanted = read(textOf(pattern))
-      return actual => holds(read(actual), wanted)
+      return actual => wanted !== undefined && holds(actual, wanted)
     },
-  }
+  })
 }
 
 const orders: Readonly<Record<string, readonly [Order, boolean]>> = {
@@ -59,68 +90,52 @@ const orders: Readonly<Record<string, readonly [Order, boolean]>> = {
   GreaterThanEquals: [(actual, wanted) => actual >= wanted, false],
 }
 
-function family(prefix: 'Numeric' | 'Date', read: (text: string) => number): readonly (readonly [string, Operator])[] {
+function orderedFamily(prefix: 'Numeric' | 'Date', read: (text: string) => number | undefined): readonly (readonly [string, Operator])[] {
   return Object.entries(orders).map(([name, [holds, negated]]) => [prefix + name, { negated, ...ordered(read, holds) }])
 }
 
 const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)$/
 
-function readNumber(value: string): number {
-  return decimal.test(value) ? Number(value) : NaN
+function readNumber(value: string): number | undefined {
+  const number = decimal.test(value) ? Number(value) : NaN
+  return Number.isFinite(number) ? number : undefined
 }
 
-/** The W3C profile of ISO 8601 (Note datetime), or seconds since the epoch; milliseconds since the epoch. */
-const w3c = /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?)?)?$/
-
-function readDate(value: string): number {
-  if (/^\d{4}$/.test(value)) return Date.parse(value)
-  if (decimal.test(value)) return Number(value) * 1000
-  return w3c.test(value) ? Date.parse(value) : NaN
-}
-
-const bool = {
-  wildcards: false, variables: false, isValue: (value: string) => /^(?:true|false)$/i.test(value),
-  comparison: (pattern: Pattern) => {
-    const wanted = textOf(pattern).toLowerCase()
-    return (actual: string) => actual.toLowerCase() === wanted
-  },
-}
-
+const boolean = /^(?:true|false)$/i
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
-const binary = { ...equals, variables: false, isValue: (value: string) => base64.test(value) }
+const bool = text(value => value.toLowerCase(), { variables: false, isValue: value => boolean.test(value) })
+/** The same bytes may be written in several ways. */
+const binary = text(value => Buffer.from(value, 'base64').toString('base64'), { variables: false, isValue: value => base64.test(value) })
 
-const ip = {
-  wildcards: false, variables: false, isValue: (value: string) => parseIpRange(value) !== undefined,
-  comparison: (pattern: Pattern) => {
+const ip = family({
+  wildcards: false, variables: false, isValue: value => parseIpRange(value) !== undefined, read: parseIp,
+  compare(pattern) {
     const range = parseIpRange(textOf(pattern))
-    return (actual: string) => {
-      const address = parseIp(actual)
-      return range !== undefined && address !== undefined && isInRange(address, range)
-    }
+    return actual => range !== undefined && isInRange(actual, range)
   },
-}
+})
 
 /** `arn:partition:service:region:account:resource`; the last part may have colons of its own. */
 const arnParts = 6
 const colon = ':'.charCodeAt(0)
 
 /** Part by part, so that no wildcard reaches over a colon; a lone `*` is every ARN. */
-const arn = {
-  wildcards: true, variables: true, isValue: (value: string) => value === '*' || value.split(':').length >= arnParts,
-  comparison: (pattern: Pattern) => {
-    const wanted = patternParts(pattern)
-    const isAny = wanted.length === 1
-    return (actual: string, work: Work) => {
-      const parts = actual.split(':')
-      if (parts.length < arnParts) return false
-      const resource = parts.slice(arnParts - 1).join(':')
-      return isAny || wanted.every((part, at) => matchesPattern(part, at < arnParts - 1 ? parts[at] ?? '' : resource, work))
-    }
+const arn = family({
+  wildcards: true, variables: true, isValue: value => value === '*' || value.split(':').length >= arnParts, read: partsOfArn,
+  compare(pattern) {
+    if (isAnyRun(pattern)) return () => true
+    const wanted = partsOfPattern(pattern).map(globOf)
+    return (actual, work) => wanted.length === arnParts && wanted.every((part, at) => matches(part, actual[at] ?? '', work))
   },
+})
+
+function partsOfArn(value: string): readonly string[] | undefined {
+  const parts = value.split(':')
+  return parts.length < arnParts ? undefined : [...parts.slice(0, arnParts - 1), parts.slice(arnParts - 1).join(':')]
 }
 
-function patternParts(pattern: Pattern): readonly Pattern[] {
+function partsOfPattern(pattern: Pattern): readonly Pattern[] {
   const parts: number[][] = [[]]
   for (const unit of pattern) {
     if (unit === colon && parts.length < arnParts) parts.push([])
@@ -137,8 +152,8 @@ export const operators: ReadonlyMap<string, Operator> = new Map<string, Operator
   ['StringNotEqualsIgnoreCase', { negated: true, ...equalsIgnoringCase }],
   ['StringLike', { negated: false, ...like }],
   ['StringNotLike', { negated: true, ...like }],
-  ...family('Numeric', readNumber),
-  ...family('Date', readDate),
+  ...orderedFamily('Numeric', readNumber),
+  ...orderedFamily('Date', readDate),
   ['Bool', { negated: false, ...bool }],
   ['BinaryEquals', { negated: false, ...binary }],
   ['IpAddress', { negated: false, ...ip }],

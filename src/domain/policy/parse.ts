@@ -4,12 +4,17 @@ import {
   statementName, type Condition, type PolicyDocument, type PolicyKind, type PrincipalName, type PrincipalType, type Principals,
   type Statement, type Texts,
 } from './document.js'
+import { foldCase } from './fold-case.js'
 import { isJsonObject, parseStrictly, type Json } from './json.js'
 import { operators, parseOperator } from './operators.js'
 import { parseTemplate } from './variables.js'
 
 /** KMS developer guide, Quotas: key policy document size. */
 export const policyBytesMax = 32_768
+/** IAM API Reference: the longest PolicyDocument. Whoever stores a policy counts more closely (domain/identity.ts). */
+const documentCharactersMax = 131_072
+/** Of a text of the policy that a refusal repeats. */
+const repeatedCharactersMax = 128
 
 const invalidPrincipals = 'Policy contains a statement with one or more invalid principals.'
 const documentElements = ['Version', 'Id', 'Statement']
@@ -51,6 +56,7 @@ export function parsePolicy(text: string, kind: PolicyKind): PolicyDocument {
   if (kind === 'key' && Buffer.byteLength(text) > policyBytesMax) {
     throw new KmsError('LimitExceededException', `The key policy is larger than ${policyBytesMax} bytes`)
   }
+  if (text.length > documentCharactersMax) malformed(`The policy is longer than ${documentCharactersMax} characters`)
   const json = parseStrictly(text, malformed)
   if (!isJsonObject(json)) malformed('The policy document must be a JSON object')
   const document = elementsOf(json, documentElements, malformed)
@@ -68,7 +74,7 @@ function refuseSameSids(statements: readonly Statement[]): void {
   const sids = new Set<string>()
   for (const { sid, number } of statements) {
     if (sid === undefined || sid === '') continue
-    if (sids.has(sid)) malformed(`Statement ${number} has the Sid of another one: ${JSON.stringify(sid)}`)
+    if (sids.has(sid)) malformed(`Statement ${number} has the Sid of another one: ${quoted(sid)}`)
     sids.add(sid)
   }
 }
@@ -97,7 +103,7 @@ class StatementReader {
     const principals = this.#readPrincipals(elements, rules)
     const actions = this.#texts(elements, 'Action', 'NotAction')
     if (!actions && !rules.actionOptional) this.#fail('Action is missing')
-    for (const action of actions?.texts ?? []) if (!actionForm.test(action)) this.#fail(`${JSON.stringify(action)} is not an action`)
+    for (const action of actions?.texts ?? []) if (!actionForm.test(action)) this.#fail(`${quoted(action)} is not an action`)
     const resources = this.#readResources(elements, rules)
     return {
       number: this.#number, sid: this.#sid, effect: elements.Effect, principals, actions, resources,
@@ -150,7 +156,7 @@ class StatementReader {
     if (rule === 'forbidden' && resources) this.#fail('A trust policy has no Resource')
     if (rule === 'required' && !resources) this.#fail('Resource is missing')
     for (const text of resources?.texts ?? []) {
-      if (text !== '*' && !text.startsWith('arn:') && !/^[*?]/.test(text)) this.#fail(`${JSON.stringify(text)} is not an ARN or *`)
+      if (text !== '*' && !text.startsWith('arn:') && !/^[*?]/.test(text)) this.#fail(`${quoted(text)} is not an ARN or *`)
       this.#checkVariables(text)
     }
     return resources
@@ -159,20 +165,21 @@ class StatementReader {
   #readConditions(condition: unknown): readonly Condition[] {
     if (!isJsonObject(condition)) this.#fail('Condition must be a JSON object')
     return Object.entries(condition).flatMap(([operator, keys]) => {
-      if (!parseOperator(operator)) this.#fail(`there is no condition operator ${JSON.stringify(operator)}`)
+      if (!parseOperator(operator)) this.#fail(`there is no condition operator ${quoted(operator)}`)
       if (!isJsonObject(keys)) this.#fail('A condition operator must be a JSON object')
       return Object.entries(keys).map(([key, values]) => this.#readCondition(operator, key, values))
     })
   }
 
   #readCondition(operator: string, key: string, written: unknown): Condition {
-    if (!conditionKeyForm.test(key)) this.#fail(`${JSON.stringify(key)} is not a condition key`)
+    if (!conditionKeyForm.test(key)) this.#fail(`${quoted(key)} is not a condition key`)
     const list: readonly unknown[] = Array.isArray(written) ? written : [written]
+    if (list.length === 0) this.#fail(`${quoted(key)} has no value`)
     if (!list.every(value => scalarTypes.includes(typeof value))) this.#fail('A condition value must be a string, a number or a boolean')
     const values = list.map(String)
-    if (operator.startsWith('ForAllValues:') && overlyPermissive.test(key.toLowerCase())) {
+    if (this.#kind === 'key' && operator.startsWith('ForAllValues:') && overlyPermissive.test(foldCase(key))) {
       malformed(`OverlyPermissiveCondition: in ${statementName({ number: this.#number, sid: this.#sid })}, ForAllValues is true for a `
-        + `request without ${key}`)
+        + `request without ${quoted(key)}`)
     }
     for (const value of values) this.#checkValue(operator, value)
     return { operator, key, values }
@@ -185,7 +192,7 @@ class StatementReader {
     if (!operator) return
     const hasVariable = operator.variables && this.#hasVariables && value.includes('${')
     if (hasVariable) this.#checkVariables(value)
-    else if (!operator.isValue(value)) this.#fail(`${JSON.stringify(value)} is no value for ${written}`)
+    else if (!operator.isValue(value)) this.#fail(`${quoted(value)} is no value for ${written}`)
   }
 
   #checkVariables(text: string): void {
@@ -210,16 +217,20 @@ class StatementReader {
 /** Names of elements in the spelling of the grammar: clients write them in any case. `fail` must throw. */
 function elementsOf(json: Json, known: readonly string[], fail: (sentence: string) => never): Json {
   return Object.fromEntries(Object.entries(json).map(([name, value]) => {
-    const element = known.find(one => one.toLowerCase() === name.toLowerCase())
-    if (element === undefined) fail(`There is no element ${JSON.stringify(name.slice(0, 64))}`)
+    const element = known.find(one => foldCase(one) === foldCase(name))
+    if (element === undefined) fail(`There is no element ${quoted(name)}`)
     return [element, value] as const
   }))
 }
 
 /** Also of a principal that has the form of one, and does not exist. */
 export function invalidPrincipal(statement: Pick<Statement, 'number' | 'sid'>, name: string | undefined): KmsError {
-  const where = `(${statementName(statement)}${name === undefined ? '' : `: ${JSON.stringify(name.slice(0, 256))}`})`
+  const where = `(${statementName(statement)}${name === undefined ? '' : `: ${quoted(name)}`})`
   return new KmsError('MalformedPolicyDocumentException', `${invalidPrincipals} ${where}`)
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, repeatedCharactersMax))
 }
 
 function malformed(sentence: string): never {

@@ -1,4 +1,4 @@
-import type { Caller } from '../caller.js'
+import type { Caller, CallerType } from '../caller.js'
 import { parsePrincipal } from '../principal.js'
 import type { PrincipalName, Principals } from './document.js'
 
@@ -36,16 +36,20 @@ function strongest(namers: readonly Namer[], caller: Caller, effect: 'Allow' | '
 }
 
 /**
- * Everybody but those that are listed. Of a Deny one is spared only if the account is listed beside the user, role or session (IAM User
- * Guide, NotPrincipal with Deny); an Allow leaves out whoever is named in any way.
+ * All that a caller must be named as for a Deny with NotPrincipal to spare it: the account before the user, and before a session its role,
+ * because a session can do no more than its role and a role no more than its account (IAM User Guide, NotPrincipal with Deny).
  */
+const namesOf: Readonly<Record<CallerType, readonly Naming[]>> = {
+  Account: ['account'], User: ['account', 'user'], AssumedRole: ['account', 'role', 'session'], Service: ['service'],
+  WebIdentity: ['provider'],
+}
+
+/** Everybody but those that are listed. An Allow leaves out whoever is named in any way, a Deny only whoever is named in every way. */
 function notNamed(namers: readonly Namer[]): PrincipalTest {
   return (caller, effect) => {
     const namings = namers.map(namer => namer(caller)).filter(naming => naming !== undefined)
     if (namings.includes('anyone')) return undefined
-    const byAccount = namings.includes('account') || caller.accountId === ''
-    const closely = namings.some(naming => naming !== 'account') || caller.type === 'Account'
-    const spared = effect === 'Allow' ? namings.length > 0 : byAccount && closely && namings.length > 0
+    const spared = effect === 'Allow' ? namings.length > 0 : namesOf[caller.type].every(name => namings.includes(name))
     return spared ? undefined : 'anyone'
   }
 }

@@ -49,6 +49,7 @@ export class PolicyRequest {
   readonly facts: RequestFacts
   readonly work = new Work()
   #requestKeys: RequestKeys | undefined
+  #contextNames: readonly string[] | undefined
 
   constructor(action: string, resource: string, facts: RequestFacts) {
     this.action = action
@@ -59,5 +60,11 @@ export class PolicyRequest {
   get requestKeys(): RequestKeys {
     this.#requestKeys ??= this.facts.requestKeys()
     return this.#requestKeys
+  }
+
+  /** Names of the pairs of the encryption context. */
+  get contextNames(): readonly string[] {
+    this.#contextNames ??= Object.keys(this.facts.encryptionContext ?? {})
+    return this.#contextNames
   }
 }

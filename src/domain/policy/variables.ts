@@ -1,4 +1,6 @@
+import { foldCase } from './fold-case.js'
 import { literalOf, patternOf, type Pattern } from './glob.js'
+import type { Work } from './work.js'
 
 /** A text of a policy: patterns, and between them what the request decides (IAM User Guide, Policy variables). */
 export type Template = readonly (Pattern | Variable)[]
@@ -14,11 +16,12 @@ export interface TemplateOptions { readonly variables: boolean, readonly wildcar
 
 /** `${*}`, `${?}` and `${$}` are those characters and nothing more. */
 const literals: ReadonlySet<string> = new Set(['*', '?', '$'])
-const variable = /^\s*([^\s,'"${}]+)\s*(?:,\s*'([^']*)'\s*)?$/
+/** A key, in which tags may have spaces; and perhaps a default. */
+const variable = /^\s*([^\s,'"${}](?:[^,'"${}]*[^\s,'"${}])?)\s*(?:,\s*'([^']*)'\s*)?$/
 
 /** `fail` gets a sentence and must throw. */
 export function parseTemplate(text: string, { variables, wildcards }: TemplateOptions, fail: (sentence: string) => never): Template {
-  const fixed = (part: string): Pattern => wildcards ? patternOf(part) : literalOf(part)
+  const fixed = wildcards ? patternOf : literalOf
   if (!variables || !text.includes('${')) return [fixed(text)]
   const template: (Pattern | Variable)[] = []
   let from = 0
@@ -36,19 +39,28 @@ function variableOf(text: string, fail: (sentence: string) => never): Pattern | 
   if (literals.has(text)) return literalOf(text)
   const [, key, otherwise] = variable.exec(text) ?? []
   if (key === undefined) fail('A policy variable must be ${key} or ${key, \'default\'}')
-  return { key: key.toLowerCase(), otherwise }
+  return { key: foldCase(key), otherwise }
 }
 
-export function isVariable(part: Pattern | Variable): part is Variable {
+function isVariable(part: Pattern | Variable): part is Variable {
   return !Array.isArray(part)
 }
 
-/** The keys that a request must have, or the statement does not apply. */
-export function neededKeys(template: Template): readonly string[] {
-  return template.filter(isVariable).filter(({ otherwise }) => otherwise === undefined).map(({ key }) => key)
+export function variablesOf(template: Template): readonly Variable[] {
+  return template.filter(isVariable)
+}
+
+/** Of a template without variables. */
+export function fixedPattern(template: Template): Pattern {
+  return template.flatMap(part => isVariable(part) ? [] : part)
 }
 
 /** With the values of a request put in, as they are: a wildcard in a value is a character like any other. */
-export function resolveTemplate(template: Template, valueOf: (key: string) => string | undefined): Pattern {
-  return template.flatMap(part => isVariable(part) ? literalOf(valueOf(part.key) ?? part.otherwise ?? '') : part)
+export function resolveTemplate(template: Template, valueOf: (key: string) => string | undefined, work: Work): Pattern {
+  return template.flatMap(part => {
+    if (!isVariable(part)) return part
+    const value = valueOf(part.key) ?? part.otherwise ?? ''
+    work.spend(value.length)
+    return literalOf(value)
+  })
 }

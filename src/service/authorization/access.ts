@@ -1,7 +1,7 @@
 import { grantOperation } from '../../api/enums.js'
 import type { Caller, PrincipalTag } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
-import { isForAccount } from '../../domain/grant.js'
+import { isLeftToAccount } from '../../domain/grant.js'
 import { atTime } from '../../domain/imported-material.js'
 import { aliasArn, keyArn, parseKeyRef, type KeyRef, type Scope } from '../../domain/key-ref.js'
 import { checkManager, isVisible, notFound } from '../../domain/key-state.js'
@@ -123,6 +123,11 @@ export class Access {
     }
   }
 
+  /** What an operation has decided itself, because only a grant could allow it. */
+  decided(key: Key, action: string, reason: Reason): void {
+    this.#record.decided({ action, resource: key.arn, reason })
+  }
+
   /** Whether the policies of the key would let the caller do it; nothing is recorded. `policy` stands in for the key's own. */
   async wouldAllow(key: Key, action: string, policy: CompiledPolicy): Promise<boolean> {
     return decideByPolicies(await this.#question({ ref: key.arn, action, state: 'read', aliases: false }, key, policy)).allowed
@@ -136,7 +141,7 @@ export class Access {
 
   /** The same of what is no key. */
   questionOf({ action, resource, region, of, keys = new Map() }: Permission): Question {
-    const more = new Map([...this.#measurements(), ...keys])
+    const more = () => new Map([...this.#measurements(), ...keys])
     const facts = this.#facts({}, more, { ...region !== undefined && { region }, ...of && { resource: of } })
     return { caller: this.#asked.caller, request: new PolicyRequest(action, resource, facts), resource: undefined }
   }
@@ -146,8 +151,9 @@ export class Access {
     const outcome = await this.#decide(need, key, alias, onSameKey)
     // What only a grant can allow, the operation looks at itself.
     const isOpen = need.decidedBy === 'grant' && outcome.reason.verdict !== 'deny'
+    if (isOpen) return outcome
     this.#record.decided({ action: need.action, resource: key.arn, reason: outcome.reason })
-    if (outcome.allowed || isOpen) return outcome
+    if (outcome.allowed) return outcome
     throw this.#refusal(need, caller, key.accountId === caller.accountId ? key.arn : undefined, outcome.reason)
   }
 
@@ -164,16 +170,19 @@ export class Access {
       ...need.child && { child: need.child },
     })
     if (!grant) return outcome
-    return { ...decideByGrant(outcome, { grantId: grant.grantId, ofAccount: isForAccount(grant) }), own: outcome.own }
+    return { ...decideByGrant(outcome, { grantId: grant.grantId, ofAccount: isLeftToAccount(grant, caller) }), own: outcome.own }
   }
 
   async #question(need: KeyNeed, key: Key, policy: CompiledPolicy, alias?: string, onSameKey = false) {
     const { caller } = this.#asked
-    const more = new Map<string, ContextValue>(this.#measurements())
     const trailing = await this.#trailingDays(key, policy)
-    if (trailing !== undefined) more.set('kms:trailingdayswithoutkeyusage', trailing)
-    if (need.action.startsWith('kms:ReEncrypt')) more.set('kms:reencryptonsamekey', String(onSameKey))
     const aliases = await this.#aliases(key)
+    const more = () => {
+      const keys = this.#measurements()
+      if (trailing !== undefined) keys.set('kms:trailingdayswithoutkeyusage', trailing)
+      if (need.action.startsWith('kms:ReEncrypt')) keys.set('kms:reencryptonsamekey', String(onSameKey))
+      return keys
+    }
     const facts = this.#facts(need, more, {
       requestAlias: alias,
       resource: { accountId: key.accountId, tags: key.tags, key, ...aliases && { aliases } },
@@ -181,7 +190,7 @@ export class Access {
     return { caller, request: new PolicyRequest(need.action, key.arn, facts), resource: { policy, accountId: key.accountId } }
   }
 
-  #facts({ context, algorithm, child }: Partial<KeyNeed>, more: ReadonlyMap<string, ContextValue>, question: QuestionFacts) {
+  #facts({ context, algorithm, child }: Partial<KeyNeed>, more: () => RequestKeys, question: QuestionFacts) {
     const { operation, input } = this.#asked
     const members = input as Readonly<Record<string, unknown>>
     const named = members.EncryptionAlgorithm
@@ -191,7 +200,7 @@ export class Access {
       encryptionContext: context ?? ofGrant ?? members.EncryptionContext as Readonly<Record<string, string>> | undefined,
       requestKeys: () => requestKeysOf(operation.name, {
         input: members, ...(algorithm !== undefined || typeof named === 'string') && { algorithm: algorithm ?? String(named) },
-      }, more),
+      }, more()),
     })
   }
 
@@ -199,7 +208,7 @@ export class Access {
     return decideByPolicies(this.questionOf(permission))
   }
 
-  #measurements(): ReadonlyMap<string, ContextValue> {
+  #measurements(): Map<string, ContextValue> {
     const measured = new Map<string, ContextValue>()
     for (const [index, value] of this.#asked.measurements ?? []) {
       measured.set(`kms:recipientattestation:pcr${index}`, value)
@@ -229,7 +238,10 @@ export class Access {
     const ref = parseKeyRef(need.ref, this.#scope)
     if (ref.kind === 'alias' && !need.aliases) throw new KmsError('NotFoundException', `Invalid keyId '${need.ref}'`)
     const isForeign = ref.accountId !== caller.accountId
-    if (isForeign && !operation.crossAccount) throw foreignDenied(caller, need.action)
+    if (isForeign && !operation.crossAccount) {
+      this.#record.decided({ action: need.action, reason: { verdict: 'no', by: 'service' } })
+      throw foreignDenied(caller, need.action)
+    }
     const keyId = ref.kind === 'key' ? ref.keyId : await this.#aliasTarget(ref, need)
     const view = keyId === undefined ? undefined : await this.#services.directory.key(region, keyId)
     const mayBeAnybodys = need.foundIn !== undefined || (need.anyAccount === true && !need.ref.startsWith('arn:') && ref.kind === 'key')

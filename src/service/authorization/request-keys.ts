@@ -1,4 +1,5 @@
 import type { Tag } from '../../domain/key.js'
+import { foldCase } from '../../domain/policy/fold-case.js'
 import type { ContextValue, RequestKeys } from '../../domain/policy/request.js'
 
 /** The members of a call and, of one of its keys, what the need for it says (service/operation.ts). */
@@ -100,8 +101,13 @@ export function requestKeysOf(operation: string, asked: AskedOf, more: RequestKe
   return keys
 }
 
+/** Tags whose keys differ in case only are one condition key with several values. */
 function addTags(keys: Map<string, ContextValue>, { Tags: tags = [] }: Members): void {
-  for (const { TagKey, TagValue } of tagsOf(tags)) keys.set(`aws:requesttag/${TagKey.toLowerCase()}`, TagValue)
+  for (const { TagKey, TagValue } of tagsOf(tags)) {
+    const name = `aws:requesttag/${foldCase(TagKey)}`
+    const before = keys.get(name)
+    keys.set(name, before === undefined ? TagValue : [before, TagValue].flat())
+  }
 }
 
 /** KMS has names of its own for the two members of a tag. */

@@ -2,11 +2,15 @@ import * as api from '../../api/grants.js'
 import type { Input } from '../../api/shape.js'
 import { KmsError } from '../../domain/errors.js'
 import { checkGrantId, mayRetire, type Grant } from '../../domain/grant.js'
+import type { Key } from '../../domain/key.js'
+import type { Reason } from '../../domain/policy/decide.js'
 import { accessDenied, foreignDenied } from '../../domain/policy/denial.js'
 import { rootArn } from '../../domain/principal.js'
 import { nothingAgain, onKey, onKeys, type Call } from '../operation.js'
 import type { Services } from '../services.js'
 import { grantOfToken, type GrantName } from './tokens.js'
+
+const retire = 'kms:RetireGrant'
 
 export const retireGrant = onKeys(api.retireGrant, {
   crossAccount: true,
@@ -19,7 +23,7 @@ export const retireGrant = onKeys(api.retireGrant, {
     if (grantId !== undefined) checkGrantId(grantId)
   },
   needs: input => [{
-    ref: keyToRetireFrom(input), action: 'kms:RetireGrant', state: 'read', aliases: false, decidedBy: 'grant',
+    ref: keyToRetireFrom(input), action: retire, state: 'read', aliases: false, decidedBy: 'grant',
     ...input.GrantToken !== undefined && { foundIn: 'token' },
   }],
   async run(call, services) {
@@ -49,18 +53,27 @@ function keyToRetireFrom({ GrantToken: token, KeyId: keyId }: Input<typeof api.r
 
 /** Throws unless there is such a grant and the caller may retire it. */
 async function grantToRetire(call: Call<Input<typeof api.retireGrant>>, services: Services): Promise<Grant> {
-  const { input: { GrantToken: token, GrantId: grantId }, keys: [key], scope, caller } = call
+  const { input: { GrantToken: token, GrantId: grantId }, keys: [key], scope, caller, access } = call
   if (!key) throw new Error('the call was given no key')
   const name = token === undefined ? { region: scope.region, keyId: key.key.keyId, grantId: grantId ?? '' } : grantOfToken(token)
   // A multi-Region key has the same id in every region, its grants are of one.
   if (name.region !== scope.region) throw grantNotFound(name)
-  const isForeign = key.key.accountId !== caller.accountId
   const grant = await services.store.grants.get(name.region, name.keyId, name.grantId)
-  if (grant && (mayRetire(grant, caller) || isDelegated(grant.issuingAccount, call))) return grant
-  if (isForeign) throw foreignDenied(caller, 'kms:RetireGrant')
+  const reason = whyRetire(grant, key.key, call)
+  access.decided(key.key, retire, reason)
+  if (grant && reason.verdict === 'allow') return grant
+  if (key.key.accountId !== caller.accountId) throw foreignDenied(caller, retire)
   // Which grants there are is told to whom the account lets retire them.
-  if (!grant && isDelegated(rootArn(caller.accountId), call)) throw grantNotFound(name)
-  throw accessDenied(caller, 'kms:RetireGrant', key.key.arn, { verdict: 'no', by: 'identity policy' })
+  if (reason.verdict === 'allow') throw grantNotFound(name)
+  throw accessDenied(caller, retire, key.key.arn, reason)
+}
+
+function whyRetire(grant: Grant | undefined, { accountId }: Key, call: Call): Reason {
+  if (grant && mayRetire(grant, call.caller)) {
+    // A boundary and session policies limit what a grant gives, too.
+    return call.outcomes[0]?.own?.limit() ?? { verdict: 'allow', by: 'grant', policy: grant.grantId }
+  }
+  return { verdict: isDelegated(grant?.issuingAccount ?? rootArn(accountId), call) ? 'allow' : 'no', by: 'identity policy' }
 }
 
 /** The account that made a grant may retire it: its root, and whom its policies let. */
@@ -80,7 +93,7 @@ async function remove(name: GrantName, { store, grantIndex }: Services): Promise
   try {
     if (!await store.grants.remove(name.region, name.keyId, name.grantId)) throw grantNotFound(name)
   } finally {
-    grantIndex.forget(name)
+    grantIndex.removed(name)
   }
 }
 

@@ -1,95 +1,166 @@
 import { grantAllows, type Grant, type GrantUse } from '../../domain/grant.js'
-import { slotsOfUse, type Slot } from '../../domain/grant-slots.js'
+import { choicesOfGrant, placesOfUse, slotOf, type Places, type Slot } from '../../domain/grant-slots.js'
 import type { Key } from '../../domain/key.js'
 import type { KeyName } from '../../ports/keys.js'
 import type { Store } from '../../ports/store.js'
 
-/** Slots kept in memory, empty ones included; beyond it those of the key go that was first asked for. */
-const cachedSlotsMax = 200_000
+/** Slots kept in memory, empty ones included, and the grants in them: of one key, and of all. Beyond it those of a key go, all at once. */
+const cachedPerKeyMax = 20_000
+const cachedMax = 200_000
 const cachedKeysMax = 20_000
 
 /** What is known of the grants of one key. */
-interface KeyGrants { readonly count: number, readonly slots: Map<string, readonly Grant[]> }
+interface KeyGrants {
+  /** Whether it has any at all: most keys have none. */
+  any: boolean
+  /** Counts changes: what was read before one must not be remembered after it. */
+  changes: number
+  /** What stands in each slot that was looked into: by holder, and then by selector, so that few texts are made and many compared. */
+  readonly holders: Map<string, Map<string, readonly Grant[]>>
+  /** Slots and grants in there. */
+  size: number
+}
 
 /**
  * The grants that may allow a call, found by whom they are for and what they ask (domain/grant-slots.ts), so that it does not matter how
- * many others a key has. Read once and then remembered, until a grant of the key changes.
+ * many others a key has. Read once and then remembered; a change to a grant forgets only where it stands.
  */
 export class GrantIndex {
   readonly #store: Store
   readonly #keys = new Map<string, KeyGrants>()
-  /** Grants whose MAC was checked. */
-  readonly #genuine = new WeakSet<Grant>()
+  /** What stands in a slot was not checked; here is the same grant as it was read again, its MAC checked. */
+  readonly #genuine = new WeakMap<Grant, Grant>()
   #generation: number
-  #cachedSlots = 0
-  /** Counts own writes: what was read before one must not be remembered after it. */
-  #writes = 0
+  #cached = 0
+  /** Counts changes of any key. */
+  #changes = 0
 
   constructor(store: Store) {
     this.#store = store
     this.#generation = store.generation()
   }
 
-  /** A grant that allows the call; one that names the caller before one that names its account. */
+  /**
+   * A grant that allows the call; one that names the caller before one that names its account. Throws IntegrityError if what would allow it
+   * was tampered with.
+   */
   async find(key: Key, use: GrantUse): Promise<Grant | undefined> {
     this.#forgetIfChangedElsewhere()
     const known = this.#keys.get(nameOf(key)) ?? await this.#load(key)
-    if (known.count === 0) return undefined
-    for (const grants of await this.#inSlots(key, slotsOfUse(use), known)) {
+    if (!known.any) return undefined
+    for (const grants of await this.#standing(key, placesOfUse(use), known)) {
       for (const grant of grants) {
-        if (grantAllows(grant, use) && await this.#isGenuine(grant)) return grant
+        if (!grantAllows(grant, use)) continue
+        const genuine = this.#genuine.get(grant) ?? await this.#readAgain(grant)
+        // It may have said something else when it was found.
+        if (genuine && grantAllows(genuine, use)) return genuine
       }
     }
     return undefined
   }
 
-  /** To be called after every write to the grants of a key. */
-  forget(key: KeyName): void {
-    this.#writes++
-    this.#drop(nameOf(key))
+  /** To be called after a grant was written, and also when that failed: a commit whose answer was lost may still have happened. */
+  added(grant: Omit<Grant, 'grantId'>): void {
+    const known = this.#changed(grant)
+    if (!known) return
+    known.any = true
+    // Of the slots that it can stand in, the store chose.
+    for (const { holder, selector } of choicesOfGrant(grant).flat()) this.#dropSlot(known, holder, selector)
   }
 
-  async #inSlots(key: Key, slots: readonly Slot[], known: KeyGrants): Promise<readonly (readonly Grant[])[]> {
-    const missing = slots.filter(({ name }) => !known.slots.has(name))
-    const found = missing.length > 0 ? await this.#store.grants.inSlots(key.region, key.keyId, missing) : []
-    const read = new Map(missing.map(({ name }, at) => [name, found[at] ?? []]))
-    // What was read before a write must not be remembered after it.
-    if (this.#keys.get(nameOf(key)) === known) {
-      for (const [name, grants] of read) {
-        if (!known.slots.has(name)) this.#cachedSlots++
-        known.slots.set(name, grants)
-      }
+  /** To be called after a grant was removed, and also when that failed. */
+  removed({ grantId, ...key }: KeyName & Pick<Grant, 'grantId'>): void {
+    const known = this.#changed(key)
+    if (!known) return
+    for (const [holder, slots] of known.holders) {
+      for (const [selector, grants] of slots) if (grants.some(grant => grant.grantId === grantId)) this.#dropSlot(known, holder, selector)
     }
-    return slots.map(({ name }) => read.get(name) ?? known.slots.get(name) ?? [])
   }
 
-  /** What stands in a slot was not checked: the grant is read again, which throws IntegrityError for one that was tampered with. */
-  async #isGenuine(grant: Grant): Promise<boolean> {
-    if (this.#genuine.has(grant)) return true
+  /** To be called after all grants of a key were removed. */
+  forget(key: KeyName): void {
+    this.#changed(key)
+    this.#dropKey(nameOf(key))
+  }
+
+  #changed(key: KeyName): KeyGrants | undefined {
+    this.#changes++
+    const known = this.#keys.get(nameOf(key))
+    if (known) known.changes++
+    return known
+  }
+
+  /** What stands in the slots of a call, in their order. */
+  #standing(key: Key, places: Places, known: KeyGrants): readonly (readonly Grant[])[] | Promise<readonly (readonly Grant[])[]> {
+    const { standing, missing } = inMemory(known, places)
+    return missing.length === 0 ? standing : this.#withMissing(key, known, standing, missing)
+  }
+
+  async #withMissing(key: Key, known: KeyGrants, standing: (readonly Grant[])[], missing: readonly Missing[]) {
+    const { changes } = known
+    const found = await this.#store.grants.inSlots(key.region, key.keyId, missing.map(({ slot }) => slot))
+    missing.forEach(({ at }, which) => { standing[at] = found[which] ?? [] })
+    if (changes === known.changes) this.#remember(key, known, new Map(missing.map(({ slot }, which) => [slot, found[which] ?? []])))
+    return standing
+  }
+
+  #remember(key: Key, known: KeyGrants, read: ReadonlyMap<Slot, readonly Grant[]>): void {
+    // It may have been dropped meanwhile.
+    if (this.#keys.get(nameOf(key)) !== known) return
+    for (const [{ holder, selector }, grants] of read) {
+      this.#dropSlot(known, holder, selector)
+      if (known.size > cachedPerKeyMax) this.#dropSlots(known)
+      const slots = known.holders.get(holder) ?? new Map<string, readonly Grant[]>()
+      known.holders.set(holder, slots.set(selector, grants))
+      known.size += sizeOf(grants)
+      this.#cached += sizeOf(grants)
+    }
+    this.#makeRoom()
+  }
+
+  async #readAgain(grant: Grant): Promise<Grant | undefined> {
     const stored = await this.#store.grants.get(grant.region, grant.keyId, grant.grantId)
-    if (stored) this.#genuine.add(grant)
-    return stored !== undefined
+    if (stored) this.#genuine.set(grant, stored)
+    return stored
   }
 
   async #load(key: Key): Promise<KeyGrants> {
-    const writes = this.#writes
-    const loaded: KeyGrants = { count: await this.#store.grants.count(key.region, key.keyId), slots: new Map() }
-    if (writes !== this.#writes) return loaded
-    this.#makeRoom()
+    const changes = this.#changes
+    const loaded: KeyGrants = { any: await this.#store.grants.any(key.region, key.keyId), changes: 0, holders: new Map(), size: 0 }
+    if (changes !== this.#changes) return loaded
+    this.#dropKey(nameOf(key))
     this.#keys.set(nameOf(key), loaded)
+    this.#makeRoom()
     return loaded
   }
 
   #makeRoom(): void {
-    while (this.#cachedSlots >= cachedSlotsMax || this.#keys.size >= cachedKeysMax) {
+    while (this.#cached > cachedMax || this.#keys.size > cachedKeysMax) {
       const [oldest] = this.#keys.keys()
       if (oldest === undefined) return
-      this.#drop(oldest)
+      this.#dropKey(oldest)
     }
   }
 
-  #drop(name: string): void {
-    this.#cachedSlots -= this.#keys.get(name)?.slots.size ?? 0
+  #dropSlot(known: KeyGrants, holder: string, selector: string): void {
+    const slots = known.holders.get(holder)
+    const grants = slots?.get(selector)
+    if (!slots || !grants) return
+    slots.delete(selector)
+    if (slots.size === 0) known.holders.delete(holder)
+    known.size -= sizeOf(grants)
+    this.#cached -= sizeOf(grants)
+  }
+
+  #dropSlots(known: KeyGrants): void {
+    this.#cached -= known.size
+    known.size = 0
+    known.holders.clear()
+  }
+
+  #dropKey(name: string): void {
+    const known = this.#keys.get(name)
+    if (known) this.#dropSlots(known)
     this.#keys.delete(name)
   }
 
@@ -97,10 +168,33 @@ export class GrantIndex {
     const generation = this.#store.generation()
     if (generation === this.#generation) return
     this.#generation = generation
-    this.#writes++
+    this.#changes++
     this.#keys.clear()
-    this.#cachedSlots = 0
+    this.#cached = 0
   }
+}
+
+const nothing: readonly Grant[] = []
+
+/** A slot that was not looked into yet, and its place among those of a call. */
+interface Missing { readonly slot: Slot, readonly at: number }
+
+function inMemory({ holders: known }: KeyGrants, { holders, selectors }: Places) {
+  const standing: (readonly Grant[])[] = []
+  const missing: Missing[] = []
+  for (const holder of holders) {
+    const slots = known.get(holder)
+    for (const selector of selectors) {
+      const grants = slots?.get(selector)
+      if (grants === undefined) missing.push({ slot: slotOf(holder, selector), at: standing.length })
+      standing.push(grants ?? nothing)
+    }
+  }
+  return { standing, missing }
+}
+
+function sizeOf(grants: readonly Grant[]): number {
+  return 1 + grants.length
 }
 
 function nameOf({ region, keyId }: KeyName): string {

@@ -2,6 +2,7 @@ import type { explainDecision } from '../../api/iam/decisions.js'
 import type { Input, Members } from '../../api/shape.js'
 import { KmsError } from '../../domain/errors.js'
 import type { GrantUse } from '../../domain/grant.js'
+import { foldCase } from '../../domain/policy/fold-case.js'
 import type { ContextValue, RequestKeys } from '../../domain/policy/request.js'
 import { operations } from '../operations.js'
 import { needsKeys, type KeyNeed, type Operation } from '../operation.js'
@@ -57,7 +58,7 @@ function givenKeys({ ContextEntries: entries = [] }: ExplainInput): RequestKeys 
   return new Map(entries.map(({ ContextKeyName: name, ContextKeyValues: values }): [string, ContextValue] => {
     if (!/^[^\s:]+:\S/.test(name)) throw invalid(`${JSON.stringify(name)} is not the name of a condition key.`)
     const [only] = values
-    return [name.toLowerCase(), values.length === 1 && only !== undefined ? only : values]
+    return [foldCase(name), values.length === 1 && only !== undefined ? only : values]
   }))
 }
 

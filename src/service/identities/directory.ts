@@ -1,7 +1,7 @@
 import {
   arnOfEntity, type Account, type EntityKind, type EntityOf, type IdentityEntity, type Role, type User,
 } from '../../domain/identity.js'
-import { compilePolicyText, type CompiledPolicy } from '../../domain/policy/compile.js'
+import { compilePolicyText, emptyPolicy, type CompiledPolicy } from '../../domain/policy/compile.js'
 import type { PolicyDocument, PolicyKind } from '../../domain/policy/document.js'
 import { builtInPolicy } from '../../domain/policy/managed-policies.js'
 import { invalidPrincipal } from '../../domain/policy/parse.js'
@@ -152,7 +152,7 @@ export class IdentityDirectory {
 
   /** A boundary that is gone lets nothing through. */
   async #boundary(arn: string): Promise<CompiledPolicy> {
-    return await this.managedPolicy(arn, 'limit') ?? { name: arn, statements: [], keys: new Set() }
+    return await this.managedPolicy(arn, 'limit') ?? emptyPolicy(arn)
   }
 
   async #policiesOf(entity: User | Role): Promise<readonly CompiledPolicy[]> {

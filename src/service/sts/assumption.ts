@@ -2,6 +2,7 @@ import type { Caller } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import { arnOfEntity, type Role } from '../../domain/identity.js'
 import { roleDenied } from '../../domain/policy/denial.js'
+import { foldCase } from '../../domain/policy/fold-case.js'
 import type { ContextValue, RequestKeys } from '../../domain/policy/request.js'
 import { parsePrincipal, sessionArn } from '../../domain/principal.js'
 import { claimKeys } from '../../domain/web-identity.js'
@@ -128,7 +129,7 @@ function requestKeysOf({ input, tags, ...wanted }: Wanted, { webIdentity }: Call
   if (sourceIdentity !== undefined) keys.set('sts:sourceidentity', sourceIdentity)
   if (wanted.transitiveTagKeys.length > 0) keys.set('sts:transitivetagkeys', wanted.transitiveTagKeys)
   if (tags.length > 0) keys.set('aws:tagkeys', tags.map(({ key }) => key))
-  for (const { key, value } of tags) keys.set(`aws:requesttag/${key.toLowerCase()}`, value)
+  for (const { key, value } of tags) keys.set(`aws:requesttag/${foldCase(key)}`, value)
   return keys
 }
 

@@ -1,12 +1,12 @@
 import { KmsError } from '../../domain/errors.js'
 import { arnOfEntity, type Role } from '../../domain/identity.js'
-import { compilePolicyText, type CompiledPolicy } from '../../domain/policy/compile.js'
+import { compilePolicyText, emptyPolicy, type CompiledPolicy } from '../../domain/policy/compile.js'
 import type { Log } from '../../ports/log.js'
 
 const name = 'trust policy'
 
 /** Of a role that does not exist: asked all the same, so that its answer is like any other. */
-export const trustsNobody: CompiledPolicy = { name, statements: [], keys: new Set() }
+export const trustsNobody = emptyPolicy(name)
 
 /** The trust policies of roles, compiled once for as long as the role stays as it is. */
 export class TrustPolicies {

@@ -1,6 +1,6 @@
 import { sql, type ColumnDefinitionBuilder, type Transaction } from 'kysely'
 import type { Grant } from '../../../domain/grant.js'
-import { slotsOfGrant } from '../../../domain/grant-slots.js'
+import { choicesOfGrant } from '../../../domain/grant-slots.js'
 import type { Migration } from '../migrate.js'
 import type { Tables } from '../schema.js'
 
@@ -93,7 +93,7 @@ function slotsOfRow(row: Tables['grants']): readonly string[] {
     ...row.grantee_service_principal !== null && { granteeServicePrincipal: row.grantee_service_principal },
     ...row.constraints !== null && { constraints: JSON.parse(row.constraints) as NonNullable<Grant['constraints']> },
   }
-  return slotsOfGrant(grant, slots => slots[0] ?? { name: '', exact: true }).map(({ name }) => name)
+  return choicesOfGrant(grant).flatMap(slots => slots.slice(0, 1)).map(({ name }) => name)
 }
 
 /** SQLite changes no key of a table: another one takes its place. */
