@@ -31,7 +31,7 @@ export async function linesBefore(file: FileHandle, end: number): Promise<Chunk>
     const lines = linesOf(bytes, from)
     if (from === 0) return { lines: lines.whole, start: 0, bytesRead }
     if (lines.whole.length > 0) return { lines: lines.whole, start: lines.start, bytesRead }
-    if (length >= chunkBytesMax) return { lines: [], start: from, bytesRead }
+    if (length >= chunkBytesMax) return { lines: [], start: beforeWhatHasNoEnd(bytes, from), bytesRead }
   }
 }
 
@@ -47,6 +47,12 @@ function linesOf(bytes: Buffer, from: number): { readonly whole: readonly Placed
     end = before
   }
   return { whole, start: from + first }
+}
+
+/** The end of the last line that has one; of none, or of one that has room for nothing else, everything is passed over. */
+function beforeWhatHasNoEnd(bytes: Buffer, from: number): number {
+  const behind = bytes.lastIndexOf(lineFeed) + 1
+  return behind === bytes.length ? from : from + behind
 }
 
 async function readAt(file: FileHandle, from: number, length: number): Promise<Buffer> {

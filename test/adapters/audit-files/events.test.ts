@@ -175,7 +175,7 @@ describe('lines from the back of a file', () => {
   it('are all of them, whatever their lengths', async () => {
     const directory = await newDirectory()
     const lengths = [0, 1, 2, chunkBytes - 2, chunkBytes - 1, chunkBytes, chunkBytes + 1, 3 * chunkBytes, recordBytesMax]
-    for (let round = 0; round < 30; round++) {
+    for (let round = 0; round < 60; round++) {
       const lines = Array.from({ length: 1 + random.below(12) }, () =>
         'abc'[random.below(3)]?.repeat(random.oneIn(2) ? random.pick(lengths) : random.below(chunkBytes)) ?? '')
       const unfinished = random.oneIn(2) ? '' : 'u'.repeat(random.below(2 * chunkBytes))
@@ -195,5 +195,19 @@ describe('lines from the back of a file', () => {
       expect(seen.map(({ length }) => length)).to.deep.equal(lines.map(({ length }) => length).toReversed())
       expect(seen.join('')).to.equal(lines.toReversed().join(''))
     }
+  })
+
+  it('are the longest too where what is not finished is long', async () => {
+    const path = join(await newDirectory(), 'long')
+    await writeFile(path, `a\n${'b'.repeat(recordBytesMax)}\n${'u'.repeat(2 * chunkBytes)}`)
+    const file = await open(path, 'r')
+    const seen: number[] = []
+    for (let { size: end } = await file.stat(); end > 0;) {
+      const { lines, start } = await linesBefore(file, end)
+      seen.push(...lines.map(({ bytes }) => bytes.length))
+      end = start
+    }
+    await file.close()
+    expect(seen).to.deep.equal([recordBytesMax, 1])
   })
 })
