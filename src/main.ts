@@ -60,10 +60,11 @@ export async function main(): Promise<void> {
   }
   const beat = reportToSupervisor(() => stop('the supervisor is gone'))
   server = await start(config, log)
-  log.info('listening', { url: server.url, credentialsFile: server.credentialsFile })
-  beat('listening')
-  greet(server, config)
+  // Whoever reads that it listens may stop it at once.
   for (const signal of stopSignals) process.on(signal, () => stop(signal))
+  beat('listening')
+  log.info('listening', { url: server.url, credentialsFile: server.credentialsFile })
+  greet(server, config)
 }
 
 async function start(config: Config, log: Log): Promise<Server> {
