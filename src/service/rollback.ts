@@ -3,6 +3,7 @@ import { identityQuotas, type Role, type User } from '../domain/identity.js'
 import { isPendingDeletion } from '../domain/key-state.js'
 import type { HeadWitness, Installation, InstanceRecord } from '../ports/store.js'
 import { allKeys } from './all-keys.js'
+import { endAllApprovals } from './approvals/settle.js'
 import type { Services } from './services.js'
 
 /**
@@ -37,7 +38,7 @@ export class StoreHead {
  * Makes an older database safe to use beside an HSM that has gone on: what it says of destruction may long have been taken back, so pending
  * deletions are cancelled and half-made versions are given up without touching their objects; and as nobody knows any more how
  * often the current versions have sealed, they count as spent, so that the next seal rotates. Sessions end, because nobody knows which were
- * revoked.
+ * revoked, and so do calls that wait for approval, because nobody knows which were done or rejected.
  */
 export async function acceptRollback(services: Services): Promise<void> {
   const { store, backingKeys, keyVersions, log } = services
@@ -54,8 +55,9 @@ export async function acceptRollback(services: Services): Promise<void> {
     cancelled++
   }
   await revokeSessions(services)
-  log.warn('an older database was accepted: pending deletions are cancelled, every key rotates before it encrypts, and sessions have ended',
-    { cancelled })
+  const approvals = await endAllApprovals(services)
+  log.warn('an older database was accepted: pending deletions are cancelled, every key rotates before it encrypts, sessions and approval '
+    + 'requests have ended. Access keys, policies and grants that were taken away since are there again', { cancelled, approvals })
 }
 
 /** The database may have forgotten which were revoked; their tokens are good on their own. */

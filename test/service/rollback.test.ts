@@ -6,6 +6,7 @@ import { backingKey } from '../../src/domain/material.js'
 import { IntegrityError } from '../../src/ports/keys.js'
 import type { Installation, InstanceRecord } from '../../src/ports/store.js'
 import { acceptRollback, StoreHead } from '../../src/service/rollback.js'
+import { approver, held, requester, ruleOf, shown } from '../support/approvals.js'
 import { rejected } from '../support/refusal.js'
 import { serviceSuite } from '../support/service-suite.js'
 import { accountId, call, newKey, openTestHsm, openTestStore, region, servicesOver, storedKey } from '../support/services.js'
@@ -52,6 +53,14 @@ describe('an older database that was accepted', () => {
     await acceptRollback(on.services)
     const users = await on.store.identities.list(accountId, 'user', undefined, 99)
     expect(new Set(users.map(({ sessionsRevokedAt }) => sessionsRevokedAt))).to.deep.equal(new Set([on.clock.now()]))
+  })
+
+  it('ends calls that wait for approval, which may have been done since', async () => {
+    const other = approver('bob')
+    on.restart({ rules: [ruleOf(1, [other], { operations: ['CreateKey'] })] })
+    const id = await held(on.services, createKey, {}, requester)
+    await acceptRollback(on.services)
+    expect((await shown(on.services, id)).Status).to.equal('EXPIRED')
   })
 
   it('deletes no primary either whose replicas it says are to go first', async () => {

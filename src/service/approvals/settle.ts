@@ -30,6 +30,21 @@ export async function settleApprovals(services: Services, alone: boolean): Promi
   return ended
 }
 
+/**
+ * Ends every request that has not ended: for a database that was put back to an earlier state, where one that was done or rejected since
+ * waits once more. To be called while no call is served.
+ */
+export async function endAllApprovals(services: Services): Promise<number> {
+  for (let ended = 0, before = -1; ;) {
+    // Of a batch in which nothing could be ended there would be another, and another.
+    if (ended === before) return ended
+    before = ended
+    for (const id of await services.store.approvals.unsettled(Number.MAX_SAFE_INTEGER, batchMax)) {
+      if (await end(id, 'EXPIRED', services, ({ status }) => status === 'PENDING') || await interrupt(id, services, true)) ended++
+    }
+  }
+}
+
 /** Writes down that a request has expired, if it has. */
 export async function expire(id: string, services: Services): Promise<boolean> {
   return end(id, 'EXPIRED', services, request =>

@@ -2,11 +2,12 @@ import { expect } from 'chai'
 import { createKey } from '../../../src/api/keys.js'
 import type { Contract } from '../../../src/api/shape.js'
 import type { ApprovalRequest } from '../../../src/domain/approval.js'
-import { settleApprovals } from '../../../src/service/approvals/settle.js'
+import { endAllApprovals, settleApprovals } from '../../../src/service/approvals/settle.js'
 import type { Services } from '../../../src/service/services.js'
 import { approve, approver, held, requester, ruleOf, shown } from '../../support/approvals.js'
 import { accountId } from '../../support/callers.js'
 import { Interruption } from '../../support/interruption.js'
+import { refused } from '../../support/refusal.js'
 import { serviceSuite } from '../../support/service-suite.js'
 import { region } from '../../support/services.js'
 
@@ -117,6 +118,23 @@ describe('a call that was approved takes effect once', () => {
       }
       expect([...seen.keys()]).to.have.members(['DONE', 'INTERRUPTED'])
     })
+  })
+
+  it('and not once more from an older database, in which it still waits', async () => {
+    on.restart(options(1))
+    const waiting = await Promise.all(Array.from({ length: 3 }, (_, at) => held(on.services, make, { Description: `${at}` }, requester)))
+    const [first = '', ...others] = waiting
+    const request = await on.store.approvals.get(first)
+    if (!request) throw new Error('there is no request')
+    await on.store.approvals.update(executing(request))
+    expect(await endAllApprovals(on.services)).to.equal(3)
+    expect((await shown(on.services, first)).Status).to.equal('INTERRUPTED')
+    for (const id of others) {
+      expect((await shown(on.services, id)).Status).to.equal('EXPIRED')
+      expect((await refused(approve(on.services, id, anne), 'KMSInvalidStateException')).message).to.contain('not pending any more')
+    }
+    expect(await keys()).to.deep.equal([])
+    expect(await endAllApprovals(on.services)).to.equal(0)
   })
 
   it('is shown and recorded as interrupted after a crash in the middle, and not tried again', async () => {
