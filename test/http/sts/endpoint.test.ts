@@ -5,6 +5,7 @@ import { frontDoor } from '../../../src/http/front-door.js'
 import { stsEndpoint } from '../../../src/http/sts/endpoint.js'
 import type { Front, Performer } from '../../../src/service/perform.js'
 import { stsOperations } from '../../../src/service/sts/operations.js'
+import { FailingSources } from '../../../src/service/throttle/failing-sources.js'
 import { authorizationFor, caller, credentials, recordingLog, refusalOf, timestampOf } from '../fixtures.js'
 import { echo } from '../served.js'
 
@@ -70,6 +71,27 @@ describe('the endpoint of STS', () => {
     expect(await authenticated('us-east-1', regions)).to.deep.equal({ caller, region: 'us-east-1' })
     expect(await refusalOf(() => authenticated('us-west-2', elsewhere)))
       .to.deep.equal(['InvalidSignatureException', 'Credential should be scoped to a valid region.'])
+  })
+
+  it('verifies no more tokens of a source whose tokens fail again and again, and asks nothing else of it', async () => {
+    const sources = new FailingSources({ perSecond: 0.001, burst: 3 }, { now: () => 0 }, recordingLog())
+    let [verified, code]: [number, ErrorCode] = [0, 'NotAuthorizedException']
+    const perform: Performer = async (_origin, front) => {
+      await front.authenticate()
+      verified++
+      throw new KmsError(code)
+    }
+    const of = { operations: stsOperations, perform, credentials, regions, clock: { now: () => 0 }, log: recordingLog(), sources }
+    const ask = async (sourceIp: string) =>
+      (await stsEndpoint(of).answer(request('Action=AssumeRoleWithWebIdentity&Version=2011-06-15', { sourceIp }))).body
+    // Whom a role does not trust has a good token all the same.
+    for (let calls = 0; calls < 10; calls++) await ask('192.0.2.1')
+    expect(verified).to.equal(10)
+    code = 'InvalidIdentityTokenException'
+    for (let calls = 0; calls < 3; calls++) expect(await ask('192.0.2.1')).to.contain('<Code>InvalidIdentityToken</Code>')
+    expect(await ask('192.0.2.1')).to.contain('<Code>Throttling</Code>')
+    expect(verified).to.equal(13)
+    expect(await ask('192.0.2.2')).to.contain('<Code>InvalidIdentityToken</Code>')
   })
 
   it('overwrites the body when it has answered', async () => {
