@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { recordBytesMax } from '../../domain/audit-chain.js'
+import { readAt } from './read-at.js'
 
 /** Read at once. The lines of one chunk are looked at without letting anybody else in, so it is small. */
 export const chunkBytes = 128 * 1024
@@ -53,15 +54,4 @@ function linesOf(bytes: Buffer, from: number): { readonly whole: readonly Placed
 function beforeWhatHasNoEnd(bytes: Buffer, from: number): number {
   const behind = bytes.lastIndexOf(lineFeed) + 1
   return behind === bytes.length ? from : from + behind
-}
-
-async function readAt(file: FileHandle, from: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(length)
-  let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await file.read(bytes, filled, length - filled, from + filled)
-    if (bytesRead === 0) break
-    filled += bytesRead
-  }
-  return bytes.subarray(0, filled)
 }

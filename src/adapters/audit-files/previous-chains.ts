@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ChainLink, emptyChain, lineHash, linksMax, parseRecord, recordBytesMax } from '../../domain/audit-chain.js'
+import { readAt } from './read-at.js'
 import { type ChainSegments, listChains, type Segment } from './segments.js'
 
 /** What is read of a file's end at first, and at most: two lines and what a crash left of a third. */
@@ -66,17 +67,6 @@ async function readEnd(file: FileHandle): Promise<{ lastLine: Uint8Array | undef
     return { lastLine: lineFeed < 0 ? undefined : bytes.subarray(before + 1, lineFeed), tornBytes }
   }
   return { lastLine: undefined, tornBytes: size }
-}
-
-async function readAt(file: FileHandle, from: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(length)
-  let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await file.read(bytes, filled, length - filled, from + filled)
-    if (bytesRead === 0) break
-    filled += bytesRead
-  }
-  return bytes.subarray(0, filled)
 }
 
 async function withFile<T>(directory: string, { file }: Segment, run: (handle: FileHandle) => Promise<T>): Promise<T> {

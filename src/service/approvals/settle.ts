@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AuditEvent } from '../../domain/audit-chain.js'
 import { statusAt, type ApprovalRequest } from '../../domain/approval.js'
 import type { Clock } from '../../ports/clock.js'
+import { serviceEventOn } from '../service-event.js'
 import type { Services } from '../services.js'
 
 const batchMax = 100
@@ -79,20 +79,6 @@ function end(
 /** What became of a request without anybody's call. */
 function approvalEvent(eventName: string, request: ApprovalRequest, clock: Clock): AuditEvent {
   const { id, operation, region, requester, keys } = request
-  return {
-    eventVersion: '1.11',
-    eventTime: new Date(clock.now()).toISOString(),
-    eventSource: 'claviger',
-    eventName,
-    eventType: 'ClavigerServiceEvent',
-    eventID: randomUUID(),
-    awsRegion: region,
-    readOnly: false,
-    requestParameters: null,
-    responseElements: null,
-    additionalEventData: { approvalRequest: id, operation, requestedBy: requester.arn, accountId: requester.accountId },
-    resources: keys.length > 0
-      ? keys.map(arn => ({ ARN: arn, type: 'AWS::KMS::Key', accountId: arn.split(':')[4] ?? '' }))
-      : undefined,
-  }
+  const data = { approvalRequest: id, operation, requestedBy: requester.arn, accountId: requester.accountId }
+  return serviceEventOn(keys, { eventName, region, clock, data })
 }
