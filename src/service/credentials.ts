@@ -21,6 +21,9 @@ const accessKeyForm = /^CVAK[A-Z2-7]{16}$/
 
 export interface Credential { readonly caller: Caller, readonly secret: Uint8Array }
 
+/** `version`: of what its account had when it was read. */
+interface Known { readonly version: number, readonly credential: Credential }
+
 /** Whether it has the form of an access key that is stored here, and not of a session. */
 export function isAccessKeyId(text: string): boolean {
   return accessKeyForm.test(text)
@@ -31,15 +34,13 @@ export class AccessKeys {
   readonly #store: Store
   readonly #hsm: Hsm
   readonly #identities: IdentityDirectory
-  readonly #cache = new Map<string, Credential>()
+  readonly #cache = new Map<string, Known>()
   readonly #roots = new Map<number, Material>()
-  #version: number
 
   constructor(store: Store, hsm: Hsm, identities: IdentityDirectory) {
     this.#store = store
     this.#hsm = hsm
     this.#identities = identities
-    this.#version = identities.version
   }
 
   /** Whether `lookup` would answer from memory. */
@@ -52,15 +53,17 @@ export class AccessKeys {
    * inactive, or if its user is gone.
    */
   async lookup(accessKeyId: string): Promise<Credential | undefined> {
-    const { version } = this.#identities
-    if (version !== this.#version) this.#cache.clear()
-    this.#version = version
-    return this.#cache.get(accessKeyId) ?? this.#load(accessKeyId)
+    const known = this.#cache.get(accessKeyId)
+    const isFresh = known?.version === this.#identities.versionOf(known?.credential.caller.accountId ?? '')
+    return known && isFresh ? known.credential : this.#load(accessKeyId)
   }
 
   async #load(accessKeyId: string): Promise<Credential | undefined> {
-    const version = this.#version
-    const accessKey = isAccessKeyId(accessKeyId) ? await this.#store.credentials.get(accessKeyId) : undefined
+    const found = isAccessKeyId(accessKeyId) ? await this.#store.credentials.get(accessKeyId) : undefined
+    if (!found) return undefined
+    const version = this.#identities.versionOf(found.accountId)
+    // Read again, because a write may have come before the version was known.
+    const accessKey = await this.#store.credentials.get(accessKeyId)
     if (!accessKey?.active) return undefined
     const principal = await this.#identities.principal(accessKey.principalArn)
     // A user of the same name that was made later is another.
@@ -68,10 +71,11 @@ export class AccessKeys {
     const secret = await this.#hsm.open(await this.#root(accessKey.secret.rootVersion), accessKey.secret, secretContext(accessKey))
     const credential = { caller: callerOfUser(principal, accessKeyId), secret }
     // What was read before another write must not be remembered after it.
-    if (version !== this.#identities.version) return credential
+    if (version !== this.#identities.versionOf(found.accountId)) return credential
+    this.#cache.delete(accessKeyId)
     const [oldest] = this.#cache.keys()
     if (this.#cache.size >= cachedMax && oldest !== undefined) this.#cache.delete(oldest)
-    this.#cache.set(accessKeyId, credential)
+    this.#cache.set(accessKeyId, { version, credential })
     return credential
   }
 

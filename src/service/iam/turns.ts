@@ -22,13 +22,13 @@ export async function inTurn<T>(accountId: string, services: Services, decide: (
     for (let count = 1; ; count++) {
       try {
         const done = await decide()
-        services.identities.forget()
+        services.identities.forget(accountId)
         return done
       } catch (error) {
-        // A refusal has written nothing, and must not cost everybody what is remembered of them.
+        // A refusal has written nothing, and must not cost the account what is remembered of it.
         if (error instanceof KmsError) throw error
         // Also when it failed: a commit whose answer was lost may still have happened.
-        services.identities.forget()
+        services.identities.forget(accountId)
         if (!(error instanceof StaleWriteError)) throw error
         if (count >= attemptsMax) throw othersCame(error)
       }

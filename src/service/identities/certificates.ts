@@ -3,6 +3,7 @@ import type { Caller } from '../../domain/caller.js'
 import { shownCertificate, type ClientCertificate } from '../../domain/client-certificate.js'
 import { KmsError } from '../../domain/errors.js'
 import type { Role, User } from '../../domain/identity.js'
+import { parsePrincipal } from '../../domain/principal.js'
 import type { Clock } from '../../ports/clock.js'
 import type { Log } from '../../ports/log.js'
 import type { Identity } from '../perform.js'
@@ -42,12 +43,15 @@ export class CertificateCallers {
     const now = clock.now()
     // Written so that a time that cannot be read is refused.
     if (!(certificate.notBefore <= now && now <= certificate.notAfter)) return this.refuse(certificate, 'it is not valid at this time')
-    const { version } = identities
     const known = this.#known.get(certificate)
-    if (known?.version === version) return known.identity
-    const identity = await this.#find(certificate)
+    const isFresh = known?.version === identities.versionOf(known?.identity.caller.accountId ?? '')
+    if (known && isFresh) return known.identity
+    const fitting = this.#fitting(certificate)
+    const accountId = parsePrincipal(fitting.rule.principal.name)?.accountId ?? ''
+    const version = identities.versionOf(accountId)
+    const identity = await this.#find(certificate, fitting)
     // What was read before a write must not be remembered after it.
-    if (version === identities.version) this.#known.set(certificate, { version, identity })
+    if (version === identities.versionOf(accountId)) this.#known.set(certificate, { version, identity })
     return identity
   }
 
@@ -58,10 +62,12 @@ export class CertificateCallers {
     throw new KmsError('UnrecognizedClientException', 'The security token included in the request is invalid.')
   }
 
-  async #find(certificate: ClientCertificate): Promise<Identity> {
+  #fitting(certificate: ClientCertificate): FittingRule {
     if (certificate.fault !== undefined) return this.refuse(certificate, certificate.fault)
-    const fitting = this.#rules.find(certificate)
-    if (!fitting) return this.refuse(certificate, 'no rule fits it')
+    return this.#rules.find(certificate) ?? this.refuse(certificate, 'no rule fits it')
+  }
+
+  async #find(certificate: ClientCertificate, fitting: FittingRule): Promise<Identity> {
     const caller = await this.#caller(certificate, fitting)
     const { name, region = this.#deps.homeRegion } = fitting.rule
     return { caller: { ...caller, certificate: shownCertificate(certificate, name) }, region }

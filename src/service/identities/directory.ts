@@ -7,6 +7,7 @@ import { builtInPolicy } from '../../domain/policy/managed-policies.js'
 import { invalidPrincipal } from '../../domain/policy/parse.js'
 import type { Bindings } from '../../domain/policy/principals.js'
 import { parsePrincipal, type PrincipalRef } from '../../domain/principal.js'
+import { IntegrityError } from '../../ports/keys.js'
 import type { Store } from '../../ports/store.js'
 
 /** Remembered at once, of each kind; beyond it the oldest goes. */
@@ -23,17 +24,23 @@ export interface Principal {
 /** Whether there is such a principal; `id` of the user or role behind it. */
 export interface Existence { readonly exists: boolean, readonly id?: string }
 
+interface Remembered<T> { readonly version: number, readonly value: T }
+
 /**
  * Accounts, users, roles and their policies, read once and then remembered. Every write to them ends with `forget`; writes of other
- * processes show in `Store.generation`. Whoever keeps what was read here keeps `version` with it.
+ * processes show in `Store.generation`. Whoever keeps what was read here keeps `versionOf` its account with it: what one account changes
+ * costs no other one what is remembered of it.
  */
 export class IdentityDirectory {
   readonly #store: Store
-  readonly #accounts = new Map<string, Account | undefined>()
-  readonly #entities = new Map<string, IdentityEntity | undefined>()
-  readonly #principals = new Map<string, Principal>()
-  readonly #documents = new Map<string, CompiledPolicy | undefined>()
+  readonly #accounts = new Map<string, Remembered<Account | undefined>>()
+  readonly #entities = new Map<string, Remembered<IdentityEntity | undefined>>()
+  readonly #principals = new Map<string, Remembered<Principal>>()
+  readonly #documents = new Map<string, Remembered<CompiledPolicy | undefined>>()
+  /** Of the accounts that were written to since `#version`. */
+  readonly #versions = new Map<string, number>()
   #generation: number
+  #writes = 0
   #version = 0
   #several: { readonly version: number, readonly answer: Promise<boolean> } | undefined
 
@@ -42,27 +49,28 @@ export class IdentityDirectory {
     this.#generation = store.generation()
   }
 
-  /** Another number whenever anything that was read before may be another by now. */
-  get version(): number {
-    const generation = this.#store.generation()
-    if (generation !== this.#generation) this.forget()
-    this.#generation = generation
-    return this.#version
+  /** Another number whenever anything of the account that was read before may be another by now. */
+  versionOf(accountId: string): number {
+    const version = this.#whole()
+    return this.#versions.get(accountId) ?? version
   }
 
-  /** To be called after every write to accounts, identities or access keys. */
-  forget(): void {
-    this.#version++
-    for (const cache of [this.#accounts, this.#entities, this.#principals, this.#documents]) cache.clear()
+  /** To be called after every write to identities or access keys of an account; without it, to accounts or to those of several. */
+  forget(accountId?: string): void {
+    const version = ++this.#writes
+    // Of the accounts that there are: nobody else writes to one.
+    if (accountId !== undefined) return void this.#versions.set(accountId, version)
+    this.#version = version
+    for (const cache of [this.#versions, this.#accounts, this.#entities, this.#principals, this.#documents]) cache.clear()
   }
 
   async account(accountId: string): Promise<Account | undefined> {
-    return this.#remember(this.#accounts, accountId, () => this.#store.identities.account(accountId))
+    return this.#remember(this.#accounts, accountId, accountId, () => this.#store.identities.account(accountId))
   }
 
   /** Whether there are tenants to be kept apart. Where that cannot be read, there are. */
   hasSeveralAccounts(): Promise<boolean> {
-    const { version } = this
+    const version = this.#whole()
     if (this.#several?.version !== version) {
       const answer = this.#store.identities.accounts(undefined, 2).then(accounts => accounts.length > 1, () => {
         this.#several = undefined
@@ -76,7 +84,7 @@ export class IdentityDirectory {
   /** By the name as it was given: one in other letters is another. */
   async entity<K extends EntityKind>(accountId: string, kind: K, name: string): Promise<EntityOf<K> | undefined> {
     const place = `${accountId}/${kind}/${name}`
-    const found = await this.#remember(this.#entities, place, () => this.#store.identities.get(accountId, kind, name))
+    const found = await this.#remember(this.#entities, accountId, place, () => this.#store.identities.get(accountId, kind, name))
     return found?.name === name ? found as EntityOf<K> : undefined
   }
 
@@ -91,7 +99,7 @@ export class IdentityDirectory {
   /** Throws IntegrityError if one of its policies was changed behind the service's back. */
   async principalOf(entity: User | Role): Promise<Principal> {
     const name = `${entity.id}/${entity.revision}`
-    return this.#remember(this.#principals, name, () => this.asIfStored(entity))
+    return this.#remember(this.#principals, entity.accountId, name, () => this.asIfStored(entity))
   }
 
   /** What the user or role could do if this were stored of it. */
@@ -102,7 +110,8 @@ export class IdentityDirectory {
 
   /** Compiled; undefined if there is no such policy. Whose policies an account may attach is decided where they are attached. */
   async managedPolicy(arn: string, kind: PolicyKind): Promise<CompiledPolicy | undefined> {
-    return this.#remember(this.#documents, `${kind} ${arn}`, async () => {
+    const [, accountId = ''] = policyArn.exec(arn) ?? []
+    return this.#remember(this.#documents, accountId, `${kind} ${arn}`, async () => {
       const text = await this.document(arn)
       return text === undefined ? undefined : compilePolicyText(text, { name: arn, kind })
     })
@@ -157,31 +166,44 @@ export class IdentityDirectory {
 
   async #policiesOf(entity: User | Role): Promise<readonly CompiledPolicy[]> {
     const groups = entity.kind === 'user'
-      ? await Promise.all(entity.groups.map(name => this.entity(entity.accountId, 'group', name)))
+      ? await Promise.all(entity.groups.map(async name => await this.entity(entity.accountId, 'group', name) ?? missing('group', name)))
       : []
     const policies: CompiledPolicy[] = []
-    for (const owner of [entity, ...groups.filter(group => group !== undefined)]) {
+    for (const owner of [entity, ...groups]) {
       const of = owner === entity ? '' : ` of ${arnOfEntity(owner)}`
       for (const [name, text] of Object.entries(owner.inlinePolicies)) {
         policies.push(compilePolicyText(text, { name: `inline policy ${name}${of}`, kind: 'identity' }))
       }
       for (const arn of owner.attachedPolicies) {
-        const policy = await this.managedPolicy(arn, 'identity')
-        if (policy) policies.push(policy)
+        policies.push(await this.managedPolicy(arn, 'identity') ?? missing('policy', arn))
       }
     }
     return policies
   }
 
-  async #remember<T>(cache: Map<string, T>, name: string, read: () => Promise<T>): Promise<T> {
-    const version = this.version
-    if (cache.has(name)) return cache.get(name) as T
+  #whole(): number {
+    const generation = this.#store.generation()
+    if (generation !== this.#generation) this.forget()
+    this.#generation = generation
+    return this.#version
+  }
+
+  async #remember<T>(cache: Map<string, Remembered<T>>, accountId: string, name: string, read: () => Promise<T>): Promise<T> {
+    const version = this.versionOf(accountId)
+    const known = cache.get(name)
+    if (known?.version === version) return known.value
     const value = await read()
     // What was read before a write must not be remembered after it.
-    if (version !== this.version) return value
+    if (version !== this.versionOf(accountId)) return value
+    cache.delete(name)
     const [oldest] = cache.keys()
     if (cache.size >= cachedMax && oldest !== undefined) cache.delete(oldest)
-    cache.set(name, value)
+    cache.set(name, { version, value })
     return value
   }
+}
+
+/** Neither goes while somebody has it. It may deny something, so whoever has it may do nothing until it is back. */
+function missing(kind: 'group' | 'policy', name: string): never {
+  throw new IntegrityError(`the ${kind} ${name} that a user, group or role has is not there`)
 }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { CallerSession } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import type { Role, User } from '../../domain/identity.js'
-import { compilePolicyText, type CompiledPolicy } from '../../domain/policy/compile.js'
+import { compilePolicyText, emptyPolicy, type CompiledPolicy } from '../../domain/policy/compile.js'
 import type { Clock } from '../../ports/clock.js'
 import type { Credentials } from '../../ports/credentials.js'
 import type { Credential } from '../credentials.js'
@@ -24,6 +24,9 @@ export interface SessionsOptions {
 
 /** `credential` is there unless the session has ended before its time: by a revocation, or with what it came from. */
 interface Known {
+  readonly accountId: string
+  /** Of what the account had when it was read. */
+  readonly version: number
   readonly accessKeyId: string
   readonly expiresAt: number
   readonly credential: Credential | 'revoked' | 'gone'
@@ -33,11 +36,9 @@ interface Known {
 export class Sessions {
   readonly #options: SessionsOptions
   readonly #known = new Map<string, Known>()
-  #version: number
 
   constructor(options: SessionsOptions) {
     this.#options = options
-    this.#version = options.identities.version
   }
 
   /**
@@ -60,28 +61,28 @@ export class Sessions {
   }
 
   async #find(token: string): Promise<Known | undefined> {
-    const { version } = this.#options.identities
-    if (version !== this.#version) this.#known.clear()
-    this.#version = version
     const name = nameOf(token)
     const known = this.#known.get(name)
-    if (!known) return this.#load(token, name)
+    if (known?.version !== this.#options.identities.versionOf(known?.accountId ?? '')) return this.#load(token, name)
     this.#known.delete(name)
     this.#known.set(name, known)
     return known
   }
 
   async #load(token: string, name: string): Promise<Known | undefined> {
-    const version = this.#version
-    const opened = await this.#options.tokens.open(token)
+    const { tokens, identities, rememberedMax = rememberedMaxDefault } = this.#options
+    const opened = await tokens.open(token)
     if (!opened) return undefined
+    const { accountId } = opened.claims
+    const version = identities.versionOf(accountId)
     const known = {
-      accessKeyId: opened.accessKeyId, expiresAt: opened.claims.expiresAt, credential: await this.#credentialOf(opened),
+      accountId, version, accessKeyId: opened.accessKeyId, expiresAt: opened.claims.expiresAt, credential: await this.#credentialOf(opened),
     }
     // What was read before a write must not be remembered after it.
-    if (version !== this.#options.identities.version) return known
+    if (version !== identities.versionOf(accountId)) return known
+    this.#known.delete(name)
     const [oldest] = this.#known.keys()
-    if (this.#known.size >= (this.#options.rememberedMax ?? rememberedMaxDefault) && oldest !== undefined) this.#known.delete(oldest)
+    if (this.#known.size >= rememberedMax && oldest !== undefined) this.#known.delete(oldest)
     this.#known.set(name, known)
     return known
   }
@@ -123,8 +124,8 @@ export class Sessions {
 }
 
 /**
- * What limits a session: its document and its managed policies together, as they are now; undefined if it has none. A managed policy that
- * is gone lets nothing through. Throws MalformedPolicyDocumentException for a document that is no policy.
+ * What limits a session: its document and its managed policies together, as they are now; undefined if it has none. If a managed policy
+ * is gone, which may have denied something, they let nothing through. Throws MalformedPolicyDocumentException for a document that is no policy.
  */
 export async function sessionPolicies(
   { policy, policyArns = [] }: Pick<SessionClaims, 'policy' | 'policyArns'>, identities: IdentityDirectory,
@@ -132,7 +133,8 @@ export async function sessionPolicies(
   if (policy === undefined && policyArns.length === 0) return undefined
   const managed = await Promise.all(policyArns.map(arn => identities.managedPolicy(arn, 'limit')))
   const own = policy === undefined ? [] : [compilePolicyText(policy, { name: sessionPolicyName, kind: 'limit' })]
-  return [...own, ...managed.filter(one => one !== undefined)]
+  const there = managed.filter(one => one !== undefined)
+  return there.length < managed.length ? [emptyPolicy(sessionPolicyName)] : [...own, ...there]
 }
 
 /** By its hash: of what is no token of ours nothing is kept, and of what is not the token itself. */

@@ -43,10 +43,17 @@ describe('the directory of identities', () => {
   it('gathers the policies of a user and of its groups, managed and inline', async () => {
     await on.store.identities.insert(group)
     await on.store.identities.insert(policy)
-    await stored({ groups: ['readers', 'gone'], inlinePolicies: { own: decrypt }, attachedPolicies: [policyArn, `${policyArn}-gone`] })
+    await stored({ groups: ['readers'], inlinePolicies: { own: decrypt }, attachedPolicies: [policyArn] })
     expect(await policiesOf()).to.deep.equal([
       'inline policy own', policyArn, `inline policy read of arn:aws:iam::${accountId}:group/readers`,
     ])
+  })
+
+  it('lets nobody do anything whose group or policy is gone, which may have denied something', async () => {
+    const user = await stored({ attachedPolicies: [policyArn] })
+    await rejected(directory().principal(carol), IntegrityError)
+    await on.store.identities.update({ ...user, groups: ['gone'], attachedPolicies: [] })
+    await rejected(directory().principal(carol), IntegrityError)
   })
 
   it('lets nothing through a boundary that is gone', async () => {
@@ -58,11 +65,15 @@ describe('the directory of identities', () => {
     const user = await stored()
     const from = directory()
     expect(await policiesOf(carol, from)).to.deep.equal([])
-    const { version } = from
+    const version = from.versionOf(accountId)
     const changed = await on.store.identities.update({ ...user, attachedPolicies: ['arn:aws:iam::aws:policy/AdministratorAccess'] })
     expect(await policiesOf(carol, from)).to.deep.equal([])
-    from.forget()
-    expect(from.version).to.not.equal(version)
+    const others = from.versionOf(otherAccountId)
+    from.forget(otherAccountId)
+    expect([from.versionOf(accountId), await policiesOf(carol, from)]).to.deep.equal([version, []])
+    from.forget(accountId)
+    expect(from.versionOf(accountId)).to.not.equal(version)
+    expect(from.versionOf(otherAccountId)).to.not.equal(others)
     expect(await policiesOf(carol, from)).to.have.length(1)
     await (await on.second()).identities.update({ ...changed, attachedPolicies: [] })
     expect(await policiesOf(carol, from)).to.deep.equal([])
