@@ -50,6 +50,22 @@ export function grantPrincipal(text: string): string {
   return ref.kind === 'account' ? rootArn(ref.accountId) : text
 }
 
+/** What is asked for, with pairs in an order of their own; constraints that constrain nothing are none. */
+export function constraintsOf(asked: GrantConstraints = {}): GrantConstraints | undefined {
+  const { EncryptionContextEquals: equals, EncryptionContextSubset: pairs, SourceArn: source } = asked
+  const subset = Object.keys(pairs ?? {}).length > 0 ? pairs : undefined
+  if (!equals && !subset && source === undefined) return undefined
+  return {
+    ...equals && { EncryptionContextEquals: sorted(equals) },
+    ...subset && { EncryptionContextSubset: sorted(subset) },
+    ...source !== undefined && { SourceArn: source },
+  }
+}
+
+function sorted(pairs: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(pairs).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
 /** Also of a principal that has the form of one, and does not exist. */
 export function notAPrincipal(text: string): KmsError {
   return new KmsError('InvalidArnException', `ARN does not refer to a valid principal: ${text}`)

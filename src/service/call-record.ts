@@ -168,8 +168,15 @@ function identity(caller: Caller): Record<string, string> {
   }
 }
 
+const iamTypes: ReadonlyMap<string, string> = new Map([
+  ['user', 'AWS::IAM::User'], ['group', 'AWS::IAM::Group'], ['role', 'AWS::IAM::Role'], ['policy', 'AWS::IAM::ManagedPolicy'],
+])
+
+/** With its type, as CloudFormation calls it. What is of IAM and has no name is about users. */
 function resource(arn: string): { ARN: string, type: string, accountId: string } {
-  return { ARN: arn, type: arn.startsWith('arn:aws:iam:') ? 'AWS::IAM::Role' : 'AWS::KMS::Key', accountId: arn.split(':')[4] ?? '' }
+  const [, , service, , accountId = '', rest = ''] = arn.split(':')
+  const type = service === 'iam' ? iamTypes.get(rest.slice(0, rest.indexOf('/'))) ?? 'AWS::IAM::User' : 'AWS::KMS::Key'
+  return { ARN: arn, type, accountId }
 }
 
 interface RecordableMember { readonly name: string, readonly recordedAs: string, readonly shape: Shape }

@@ -2,7 +2,7 @@ import { grantOperation } from '../api/enums.js'
 import * as api from '../api/grants.js'
 import type { Input } from '../api/shape.js'
 import { KmsError } from '../domain/errors.js'
-import { checkContext, checkGrantId, grantPrincipal, notAPrincipal, type Grant, type GrantConstraints } from '../domain/grant.js'
+import { checkContext, checkGrantId, constraintsOf, grantPrincipal, notAPrincipal, type Grant } from '../domain/grant.js'
 import { keyArn, type Scope } from '../domain/key-ref.js'
 import type { Key } from '../domain/key.js'
 import { foreignDenied } from '../domain/policy/denial.js'
@@ -24,9 +24,9 @@ export const createGrant = onKey(api.createGrant, {
   state: 'grant',
   key: input => input.KeyId,
   check: checkMembers,
-  fits: (key, input) => { fitsGrant(key, input.Operations, constraintsOf(input)) },
+  fits: (key, input) => { fitsGrant(key, input.Operations, constraintsOf(input.Constraints)) },
   child: input => {
-    const constraints = constraintsOf(input)
+    const constraints = constraintsOf(input.Constraints)
     return { operations: input.Operations, ...constraints && { constraints } }
   },
   async run({ key: { key }, input, scope }, services) {
@@ -142,7 +142,7 @@ type Draft = Omit<Grant, 'grantId'>
 async function draftGrant(input: CreateGrantInput, { region, keyId }: Key, { accountId }: Scope, services: Services): Promise<Draft> {
   const { Name: name, GranteePrincipal: grantee, GranteeServicePrincipal: granteeServicePrincipal } = input
   const { RetiringPrincipal: retiring, RetiringServicePrincipal: retiringServicePrincipal } = input
-  const constraints = constraintsOf(input)
+  const constraints = constraintsOf(input.Constraints)
   const [granteeId, retiringId] = [await idOf(grantee, services), await idOf(retiring, services)]
   return {
     region, keyId,
@@ -165,22 +165,6 @@ async function idOf(principal: string | undefined, { identities }: Services): Pr
   const { exists, id } = await identities.uniqueId(grantPrincipal(principal))
   if (!exists) throw notAPrincipal(principal)
   return id
-}
-
-/** Constraints that constrain nothing are none. */
-function constraintsOf({ Constraints: constraints = {} }: CreateGrantInput): GrantConstraints | undefined {
-  const { EncryptionContextEquals: equals, EncryptionContextSubset: asked, SourceArn: source } = constraints
-  const subset = Object.keys(asked ?? {}).length > 0 ? asked : undefined
-  if (!equals && !subset && source === undefined) return undefined
-  return {
-    ...equals && { EncryptionContextEquals: sorted(equals) },
-    ...subset && { EncryptionContextSubset: sorted(subset) },
-    ...source !== undefined && { SourceArn: source },
-  }
-}
-
-function sorted(pairs: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(pairs).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** A grant of the same name that is the same in everything else. A name alone says nothing. */

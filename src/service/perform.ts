@@ -24,6 +24,8 @@ export interface Front {
   operation(): Operation
   /** The members, checked against `operation.contract.input`. */
   input(operation: Operation): unknown
+  /** What a member of the call said of its caller is true (`Operation.vouched`). */
+  vouched?(): void
 }
 
 export interface Identity { readonly caller: Caller, readonly region: string }
@@ -89,20 +91,25 @@ async function answer(
   record: CallRecord, origin: CallOrigin, front: Front, services: Services, visit: Visit,
 ): Promise<Performed> {
   record.service = front.service
-  const { caller: signer, region } = await front.authenticate()
-  record.identified({ caller: signer, region })
+  const { caller: known, region } = await front.authenticate()
+  record.identified({ caller: known, region })
+  const version = known && services.identities.versionOf(known.accountId)
   record.eventName = front.eventName?.()
-  if (signer) await visit.enter(signer)
+  if (known) await visit.enter(known)
   const operation = front.operation()
   record.operation = operation
-  if (signer) {
-    services.accessKeyUsages.note(signer, { usedAt: record.time, region, service: operation.service })
-    await visit.begin(signer, operation)
+  if (known) {
+    services.accessKeyUsages.note(known, { usedAt: record.time, region, service: operation.service })
+    await visit.begin(known, operation)
   }
+  // It may have waited for its turn, and what has been taken from it meanwhile must count.
+  const isFresh = version === (known && services.identities.versionOf(known.accountId))
+  const signer = isFresh ? known : (await front.authenticate()).caller
   const input = front.input(operation)
   record.input = input
   const caller = operation.vouched ? await operation.vouched(input, services) : signer
   if (!caller) throw new KmsError('MissingAuthenticationTokenException', 'Missing Authentication Token')
+  if (operation.vouched) front.vouched?.()
   record.identified({ caller, region })
   if (!signer) {
     await visit.enter(caller)

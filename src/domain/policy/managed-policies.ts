@@ -27,7 +27,8 @@ export const administratorAccess = policy('AdministratorAccess', 'Everything, in
 export const builtInPolicies: readonly BuiltInPolicy[] = [
   administratorAccess,
   policy('ClavigerKeyAdministrator', 'Makes, changes and deletes keys, and uses none.',
-    { ...allow('kms:*') }, { ...allow(...cryptography()), Effect: 'Deny' }),
+    // Nor lets others use them by a grant, which could be oneself in another role.
+    { ...allow('kms:*') }, { ...allow(...cryptography(), 'kms:CreateGrant'), Effect: 'Deny' }),
   policy('ClavigerKeyUser', 'Uses keys that leave it to the account, and changes none.',
     allow(...useKeys, 'kms:ListKeys', 'kms:ListAliases')),
   policy('ClavigerAuditor', 'Lists and reads keys, identities and the audit log; uses and changes nothing.',

@@ -17,7 +17,7 @@ import type { CallRecord } from '../call-record.js'
 import { madeManagedKey, managedKey } from '../managed-keys.js'
 import type { AllowedKey, KeyNeed, Operation, Permission } from '../operation.js'
 import type { Services } from '../services.js'
-import { factsOf, resourceTags, type CallFacts, type QuestionFacts } from './facts.js'
+import { factsOf, mentions, resourceTags, type CallFacts, type QuestionFacts } from './facts.js'
 import { requestKeysOf } from './request-keys.js'
 
 /** One call, as far as it is known before its keys are. */
@@ -85,6 +85,8 @@ export class Access {
     const { allowed, reason } = this.#byIdentity(permission)
     this.#record.decided({ action, ...resource !== '*' && { resource }, reason })
     if (!allowed) throw accessDenied(caller, action, named ?? (resource === '*' ? undefined : resource), reason)
+    // So that the account sees in its own part of the log what was done to it.
+    if (isElsewhere && resource !== '*') this.#record.resource(resource)
   }
 
   /** The keys that the call needs, each of them allowed. */
@@ -154,6 +156,8 @@ export class Access {
     if (isOpen) return outcome
     this.#record.decided({ action: need.action, resource: key.arn, reason: outcome.reason })
     if (outcome.allowed) return outcome
+    // An id alone is looked for in every account; one of another account that the caller may not use is none.
+    if (isAnybodys(need) && key.accountId !== caller.accountId) throw this.#missing(need, key.keyId, false)
     throw this.#refusal(need, caller, key.accountId === caller.accountId ? key.arn : undefined, outcome.reason)
   }
 
@@ -244,7 +248,7 @@ export class Access {
     }
     const keyId = ref.kind === 'key' ? ref.keyId : await this.#aliasTarget(ref, need)
     const view = keyId === undefined ? undefined : await this.#services.directory.key(region, keyId)
-    const mayBeAnybodys = need.foundIn !== undefined || (need.anyAccount === true && !need.ref.startsWith('arn:') && ref.kind === 'key')
+    const mayBeAnybodys = need.foundIn !== undefined || (ref.kind === 'key' && isAnybodys(need))
     const isThere = view && isVisible(view.key.state) && (mayBeAnybodys || view.key.accountId === ref.accountId)
     if (!isThere) throw this.#missing(need, keyId ?? '', isForeign)
     return { need, view: atTime(view, time), alias: ref.kind === 'alias' ? ref.name : undefined }
@@ -290,7 +294,6 @@ export class Access {
   }
 }
 
-function mentions({ policies, boundary, session }: Caller, key: string): boolean {
-  const has = (policy: CompiledPolicy) => policy.keys.has(key)
-  return policies.some(has) || (boundary !== undefined && has(boundary)) || (session?.policies?.some(has) ?? false)
+function isAnybodys({ anyAccount, ref }: KeyNeed): boolean {
+  return anyAccount === true && !ref.startsWith('arn:')
 }

@@ -1,5 +1,5 @@
-import type { Caller } from '../../domain/caller.js'
-import type { PrincipalTag } from '../../domain/caller.js'
+import type { Caller, PrincipalTag } from '../../domain/caller.js'
+import type { CompiledPolicy } from '../../domain/policy/compile.js'
 import type { ContextValue, RequestFacts, RequestKeys, ResourceFacts } from '../../domain/policy/request.js'
 import type { CallOrigin } from '../call-record.js'
 
@@ -47,4 +47,10 @@ export function factsOf({ caller, region, origin, time, given }: CallFacts, ques
 /** Tags as policies see them, of whatever has them. */
 export function resourceTags(tags: readonly PrincipalTag[]): ResourceFacts['tags'] {
   return tags.map(({ key, value }) => ({ TagKey: key, TagValue: value }))
+}
+
+/** Whether a policy of the caller asks for a condition key, in small letters. */
+export function mentions({ policies, boundary, session }: Caller, key: string): boolean {
+  const has = (policy: CompiledPolicy) => policy.keys.has(key)
+  return policies.some(has) || (boundary !== undefined && has(boundary)) || (session?.policies?.some(has) ?? false)
 }

@@ -1,3 +1,4 @@
+import { constraintsOf, grantPrincipal, type GrantConstraints } from '../../domain/grant.js'
 import type { Tag } from '../../domain/key.js'
 import { foldCase } from '../../domain/policy/fold-case.js'
 import type { ContextValue, RequestKeys } from '../../domain/policy/request.js'
@@ -18,6 +19,11 @@ interface Row {
 /** The condition key has the value of a member. */
 function member(key: string, name: string, ...operations: readonly string[]): Row {
   return { key, operations, read: input => input[name] }
+}
+
+/** The same of a principal of a grant: of what will be stored, so that an account has one name, and not two. */
+function grantPrincipalKey(key: string, name: string): Row {
+  return { key, operations: ['CreateGrant'], read: ({ [name]: of }) => typeof of === 'string' ? grantPrincipal(of) : undefined }
 }
 
 const dataKeys = [
@@ -54,13 +60,15 @@ const rows: readonly Row[] = [
   member('kms:GrantOperations', 'Operations', 'CreateGrant'),
   {
     key: 'kms:GrantConstraintType', operations: ['CreateGrant'],
-    read: ({ Constraints: constraints = {} }) =>
-      ['EncryptionContextEquals', 'EncryptionContextSubset'].find(type => (constraints as Members)[type] !== undefined),
+    read: ({ Constraints: asked }) => {
+      const constraints: Members = { ...constraintsOf(asked as GrantConstraints | undefined) }
+      return ['EncryptionContextEquals', 'EncryptionContextSubset'].find(type => constraints[type] !== undefined)
+    },
   },
   { key: 'kms:GrantConstraintSourceArn', operations: ['CreateGrant'], read: ({ Constraints: of = {} }) => (of as Members).SourceArn },
-  member('kms:GranteePrincipal', 'GranteePrincipal', 'CreateGrant'),
+  grantPrincipalKey('kms:GranteePrincipal', 'GranteePrincipal'),
   member('kms:GranteeServicePrincipal', 'GranteeServicePrincipal', 'CreateGrant'),
-  member('kms:RetiringPrincipal', 'RetiringPrincipal', 'CreateGrant'),
+  grantPrincipalKey('kms:RetiringPrincipal', 'RetiringPrincipal'),
   member('kms:RetiringServicePrincipal', 'RetiringServicePrincipal', 'CreateGrant'),
   // True only where a cloud service calls for its user.
   { key: 'kms:GrantIsForAWSResource', operations: ['CreateGrant', 'ListGrants', 'RevokeGrant'], read: () => false },
@@ -77,7 +85,7 @@ const rows: readonly Row[] = [
   member('kms:ReplicaRegion', 'ReplicaRegion', 'ReplicateKey'),
   member('kms:PrimaryRegion', 'PrimaryRegion', 'UpdatePrimaryRegion'),
 
-  // Of the operations that set one; elsewhere it is the one that the principal has (service/iam/permissions.ts).
+  // Of the operations that set one; elsewhere it is the one that the principal has (service/iam/subjects.ts).
   member('iam:PermissionsBoundary', 'PermissionsBoundary', 'CreateUser', 'CreateRole', 'PutPermissionsBoundary'),
   member('iam:PolicyARN', 'PolicyArn', 'AttachPolicy', 'DetachPolicy'),
 

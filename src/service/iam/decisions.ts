@@ -3,7 +3,7 @@ import type { Output } from '../../api/shape.js'
 import type { Caller } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import { identityQuotas, sessionSeconds, type Role, type User } from '../../domain/identity.js'
-import { aliasArn, keyArn, parseKeyRef } from '../../domain/key-ref.js'
+import { aliasArn, keyArn, parseKeyRef, type Scope } from '../../domain/key-ref.js'
 import type { Key } from '../../domain/key.js'
 import { compilePolicyText } from '../../domain/policy/compile.js'
 import type { Question, Reason } from '../../domain/policy/decide.js'
@@ -53,6 +53,7 @@ export const explainDecision: Operation = onAccount(api.explainDecision, {
     await checkAccount(principalOf(input).accountId, services)
     const caller = await callerOf(input, services)
     const asked = explainedCall(input)
+    checkGiven(asked, { region, accountId: caller.accountId })
     const { facts } = call.access
     const decisions: DecisionRecord[] = []
     const access = new Access({
@@ -70,6 +71,12 @@ function principalOf({ PrincipalArn: arn }: Pick<ExplainInput, 'PrincipalArn'>):
   const ref = parsePrincipal(arn)
   if (ref?.kind === 'user' || ref?.kind === 'role' || ref?.kind === 'session') return ref
   throw new KmsError('ValidationException', 'PrincipalArn must be the ARN of a user, of a role or of a session of a role.')
+}
+
+/** Of a foreign key a real call shows what its policy says to what is true; to what could be true it shows to nobody. */
+function checkGiven({ need, given }: ExplainedCall, scope: Scope): void {
+  if (!need || given.size === 0 || parseKeyRef(need.ref, scope).accountId === scope.accountId) return
+  throw new KmsError('ValidationException', 'Condition keys can be given for keys of the account of the principal only.')
 }
 
 function subjectOf(input: ExplainInput) {

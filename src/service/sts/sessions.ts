@@ -63,7 +63,8 @@ export class Sessions {
   async #find(token: string): Promise<Known | undefined> {
     const name = nameOf(token)
     const known = this.#known.get(name)
-    if (known?.version !== this.#options.identities.versionOf(known?.accountId ?? '')) return this.#load(token, name)
+    const version = this.#options.identities.versionOf(known?.accountId ?? '')
+    if (known?.version !== version) return this.#load(token, name)
     this.#known.delete(name)
     this.#known.set(name, known)
     return known
@@ -124,7 +125,7 @@ export class Sessions {
 }
 
 /**
- * What limits a session: its document and its managed policies together, as they are now; undefined if it has none. If a managed policy
+ * What limits a session: its document and its managed policies together, as they are now; undefined if it has none. If a managed one
  * is gone, which may have denied something, they let nothing through. Throws MalformedPolicyDocumentException for a document that is no policy.
  */
 export async function sessionPolicies(

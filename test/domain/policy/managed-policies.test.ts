@@ -57,8 +57,8 @@ describe('the managed policies that every account has', () => {
     expect(actions.filter(action => !may('AdministratorAccess', action))).to.deep.equal([])
   })
 
-  it('let an administrator of keys do everything but use them', () => {
-    expect(actions.filter(action => !may('ClavigerKeyAdministrator', action))).to.have.members(uses)
+  it('let an administrator of keys do everything but use them, or let others use them by a grant', () => {
+    expect(actions.filter(action => !may('ClavigerKeyAdministrator', action))).to.have.members([...uses, 'kms:CreateGrant'])
   })
 
   it('let a user of keys use them and see them, and change nothing', () => {
