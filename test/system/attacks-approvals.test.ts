@@ -17,7 +17,7 @@ const denied = 'AccessDeniedException'
 const ownRequest = /because nobody decides about a request of their own$/
 
 const approvers = [
-  ...['user/anne', 'user/bob', 'user/requester', 'user/ghost', 'role/security', 'role/audit'].map(name => arn(name)),
+  ...['user/anne', 'user/bob', 'user/requester', 'user/ghost', 'role/security', 'role/audit', 'role/to-come'].map(name => arn(name)),
   arn('user/administrator', '777788889999'),
 ]
 const settings = {
@@ -25,6 +25,10 @@ const settings = {
   dualControl: {
     deletion: { operations: ['ScheduleKeyDeletion'], approvals: 2, approvers },
     grants: { operations: ['CreateGrant', 'CreateUser'], approvals: 2, approvers, accounts: [accountId] },
+    roles: {
+      operations: ['UpdateRole'], approvals: 1, approvers: [arn('user/anne'), arn('role/elsewhere', otherAccountId)],
+      accounts: [otherAccountId],
+    },
   },
 }
 
@@ -140,6 +144,26 @@ describe('an attack on dual control', function suiteOfApprovals() {
       await isRefused(() => create(people.requester, { UserName: 'ghost' }), because)
       await isRefused(() => ask(people.requester, 'iam', 'CreateAccount', { AccountId: '777788889999', AccountName: 'x' }), because)
       expect(await on.server.services.store.identities.account('777788889999')).to.equal(undefined)
+    })
+  })
+
+  describe('by a role that is an approver', () => {
+    const AssumeRolePolicyDocument = trustPolicy(trusting({ AWS: accountId }))
+    const because = (operation: string) => new RegExp(`is an approver, and no rule of dualControl covers ${operation}$`)
+
+    it('whom somebody would let become it is refused', async () => {
+      const { requester } = people
+      await isRefused(() => ask(requester, 'iam', 'UpdateRole', { RoleName: 'security', AssumeRolePolicyDocument }), because('UpdateRole'))
+      await isRefused(() => ask(requester, 'iam', 'CreateRole', { RoleName: 'to-come', AssumeRolePolicyDocument }), because('CreateRole'))
+      expect((await ask(requester, 'iam', 'GetRole', { RoleName: 'to-come' })).code).to.equal('NoSuchEntityException')
+      expect(await ask(requester, 'iam', 'UpdateRole', { RoleName: 'security', Description: 'x' })).to.include({ status: 200 })
+    })
+
+    it('waits where a rule covers that, too', async () => {
+      await newRole(on.server.services, 'elsewhere', { accountId: otherAccountId, id: 'AROAELSEWHERE' })
+      const waiting = await ask(people.foreigner, 'iam', 'UpdateRole', { RoleName: 'elsewhere', AssumeRolePolicyDocument })
+      expect(waiting.code).to.equal('ApprovalRequiredException')
+      expect(given(await deciding(inOwnName(people.anne), idIn(waiting)))).to.include({ Status: 'DONE' })
     })
   })
 

@@ -1,5 +1,4 @@
 import * as api from '../../api/iam/access-keys.js'
-import type { Caller } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import { arnOfEntity, identityQuotas, type User } from '../../domain/identity.js'
 import type { AccessKey } from '../../ports/credentials.js'
@@ -7,6 +6,7 @@ import { newAccessKey } from '../credentials.js'
 import { nothingAgain, onAccount, type Call } from '../operation.js'
 import { firstRoots } from '../roots.js'
 import type { Services } from '../services.js'
+import { refuseAccessKey } from './approvers.js'
 import { pageOf } from './lists.js'
 import { ownUser } from './own-user.js'
 import { accountIdOf, checkPermitted, on, storedEntity, type OfAccount } from './subjects.js'
@@ -32,7 +32,7 @@ export const createAccessKey = onAccount(api.createAccessKey, {
   permissions: onUser('iam:CreateAccessKey'),
   run: (call, services) => inTurn(accountIdOf(call.input, call.scope), services, async () => {
     const user = await userOf(call, services)
-    refuseForApprover(arnOfEntity(user), services, call.caller)
+    refuseAccessKey(arnOfEntity(user), services, call.caller)
     const { accessKeysPerUser: max } = identityQuotas
     if ((await storedKeys(user, services)).length >= max) {
       throw new KmsError('LimitExceededException', `A user can have at most ${max} access keys`)
@@ -47,16 +47,6 @@ export const createAccessKey = onAccount(api.createAccessKey, {
     },
   },
 })
-
-/**
- * Whoever could make an access key for an approver could approve its own calls with it. So only the approver can; its first is made before
- * the configuration names it.
- */
-export function refuseForApprover(arn: string, { dualControl }: Services, caller: Caller): void {
-  if (caller.principalArn === arn || dualControl.rulesFor(arn).length === 0) return
-  throw new KmsError('AccessDeniedException', `User: ${caller.arn} is not authorized to perform: iam:CreateAccessKey on resource: `
-    + `${arn} because this is an approver, who makes its access keys itself`)
-}
 
 /** Makes an access key and stores it; what it answers is not to be found anywhere else. */
 export async function storeNewKey(user: User, { hsm, clock, store }: Services) {

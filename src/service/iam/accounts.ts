@@ -6,7 +6,8 @@ import { randomAccountId } from '../first-start.js'
 import { administratorArn, administratorOf } from '../identities/first-identities.js'
 import { onAccount } from '../operation.js'
 import type { Services } from '../services.js'
-import { refuseForApprover, storeNewKey } from './access-keys.js'
+import { storeNewKey } from './access-keys.js'
+import { refuseAccessKey } from './approvers.js'
 import { ofKind, pageOf, type Source } from './lists.js'
 import { builtInSource } from './policies.js'
 import { groupDetail, policyDetail, roleDetail, shownAccount, shownUser, userDetail } from './shown.js'
@@ -27,7 +28,7 @@ export const createAccount = onAccount(api.createAccount, {
     const { identities, credentials } = services.store
     await checkAccountCount(services)
     const accountId = await freeNumber(input.AccountId, services)
-    refuseForApprover(administratorArn(accountId), services, caller)
+    refuseAccessKey(administratorArn(accountId), services, caller)
     const account = { accountId, name: input.AccountName, createdAt: services.clock.now() }
     try {
       const administrator = await administratorOf(accountId, account.createdAt, services.store, services.hsm)
