@@ -134,7 +134,7 @@ const rows: readonly Row[] = [
     decided: denied('resource policy'),
     call: sdk('stranger', (kms, { key }) => kms.describeKey({ KeyId: key.arn.replace(key.id, missingKeyId) })) },
   { what: 'an operation that never crosses accounts', operation: 'DisableKey', outcome: 'AccessDeniedException', by: 'stranger',
-    decided: undefined, call: sdk('stranger', (kms, { key }) => kms.disableKey({ KeyId: key.arn })) },
+    decided: denied('service'), call: sdk('stranger', (kms, { key }) => kms.disableKey({ KeyId: key.arn })) },
   { what: 'the administration', operation: 'LookupEvents', outcome: 'AccessDeniedException', by: 'user', decided: denied('identity policy'),
     call: async ({ tenants }) => answerOf(await administration(tenants.user, 'LookupEvents', {})) },
 
