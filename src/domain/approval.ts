@@ -1,4 +1,4 @@
-import type { PrincipalTag } from './caller.js'
+import { originOf, type Caller, type PrincipalTag } from './caller.js'
 
 /**
  * A call that waits for others (M of N). It is what it was when it was asked for, and nobody changes that: only its status, the decisions
@@ -48,6 +48,8 @@ export interface Requester {
   readonly accountId: string
   readonly uniqueId: string
   readonly accessKeyId: string
+  /** Who is behind it (caller.ts). */
+  readonly origin: string
   readonly session?: RequesterSession
 }
 
@@ -75,6 +77,7 @@ export interface ApprovalDecision {
   /** ARN of the user or role; its sessions are one. */
   readonly principalArn: string
   readonly uniqueId: string
+  readonly origin: string
   readonly callerArn: string
   readonly sourceIp: string
   readonly at: number
@@ -99,7 +102,7 @@ export interface ApprovalRule {
   readonly approvals: number
   /** N ARNs of users and roles. */
   readonly approvers: readonly string[]
-  /** Whose calls it covers; undefined: everybody's. */
+  /** Whose calls it covers, and calls about whose keys and identities; undefined: everybody's. */
   readonly accounts?: readonly string[]
   readonly expiresMs: number
 }
@@ -113,22 +116,26 @@ export function statusAt({ status, expiresAt }: Pick<ApprovalRequest, 'status' |
   return status === 'PENDING' && now >= expiresAt ? 'EXPIRED' : status
 }
 
-type Principal = Pick<Requester, 'principalArn' | 'uniqueId'>
+type Principal = Pick<Requester, 'principalArn' | 'uniqueId' | 'origin'>
 
-/** Whether it is one and the same user or role, under whatever session. */
+/** Whether it is one and the same user or role, under whatever session, or somebody who has become both. */
 export function isSamePrincipal(one: Principal, other: Principal): boolean {
-  return one.principalArn === other.principalArn || one.uniqueId === other.uniqueId
+  return one.principalArn === other.principalArn || one.uniqueId === other.uniqueId || one.origin === other.origin
+}
+
+export function actingPrincipal(caller: Caller): Principal {
+  return { principalArn: caller.principalArn, uniqueId: caller.uniqueId, origin: originOf(caller) }
 }
 
 /**
- * The approvals that count under a rule: of those whom it names now, each once, and never of the requester. Whether they still exist is for
- * the caller to see.
+ * The approvals that count under a rule: of those whom it names now, each once, however many roles they are, and never of the requester.
+ * Whether they still exist is for the caller to see.
  */
 export function countedApprovals({ decisions, requester }: ApprovalRequest, { approvers }: ApprovalRule): readonly ApprovalDecision[] {
-  const counted = new Map<string, ApprovalDecision>()
+  const counted: ApprovalDecision[] = []
   for (const one of decisions) {
     if (one.decision !== 'APPROVED' || !approvers.includes(one.principalArn) || isSamePrincipal(one, requester)) continue
-    counted.set(one.principalArn, one)
+    if (!counted.some(other => isSamePrincipal(one, other))) counted.push(one)
   }
-  return [...counted.values()]
+  return counted
 }

@@ -47,4 +47,12 @@ export interface CallerSession {
   readonly transitiveTagKeys?: readonly string[]
   /** Who vouched for it: ARN of the identity provider. */
   readonly provider?: string
+  /** Of a role's: who became it, by a unique id; through a chain of roles whoever was at its beginning. */
+  readonly origin?: string
+}
+
+/** Who is behind a caller: the same for a user in its own name, in its sessions, and in every role that it becomes. */
+export function originOf({ session, type, uniqueId, userId }: Pick<Caller, 'session' | 'type' | 'uniqueId' | 'userId'>): string {
+  // A session that nobody asked for, such as that of a certificate, is its own beginning.
+  return session?.origin ?? (type === 'AssumedRole' ? userId : uniqueId)
 }

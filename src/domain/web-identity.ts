@@ -1,4 +1,5 @@
 import { KmsError } from './errors.js'
+import { foldCase } from './policy/fold-case.js'
 import { isJsonObject, parseStrictly, type Json } from './policy/json.js'
 
 /*
@@ -100,11 +101,11 @@ export function providerArn(accountId: string, issuer: string): string {
  */
 export function claimKeys({ issuer, claims }: WebIdentity): ReadonlyMap<string, string | readonly string[]> {
   const keys = new Map<string, string | readonly string[]>()
-  const prefix = `${providerName(issuer)}:`.toLowerCase()
+  const prefix = foldCase(`${providerName(issuer)}:`)
   for (const [name, claim] of claims) {
     const texts: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
     if (name.includes(':') || !texts.every(isScalar)) continue
-    keys.set(prefix + name.toLowerCase(), Array.isArray(claim) ? texts.map(String) : String(claim))
+    keys.set(prefix + foldCase(name), Array.isArray(claim) ? texts.map(String) : String(claim))
   }
   return keys
 }

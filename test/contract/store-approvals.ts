@@ -15,7 +15,8 @@ export function approvalsContract(store: () => Store): void {
   it('gives back what was inserted', async () => {
     expect(await store().approvals.get(sample(1).id)).to.equal(undefined)
     const decisions = [{
-      decision: 'APPROVED', principalArn: 'a', uniqueId: 'b', callerArn: 'c', sourceIp: 'd', at: 1, requestId: 'e', reason: 'zero \0 byte',
+      decision: 'APPROVED', principalArn: 'a', uniqueId: 'b', origin: 'b', callerArn: 'c', sourceIp: 'd', at: 1, requestId: 'e',
+      reason: 'zero \0 byte',
     }] as const
     const whole = sample(1, {
       decisions, owner: 'a process', endedAt: 5, outcome: { requestId: 'f', output: '{}', errorCode: 'g', errorMessage: 'half \ud800' },

@@ -97,7 +97,7 @@ export function sampleApproval(number: number, of: Partial<ApprovalRequest> = {}
   const arn = 'arn:aws:iam::111122223333:user/caller'
   return {
     id: `0000000${number}-0000-4000-8000-000000000000`, revision: 1, rule: 'a-rule', service: 'kms', operation: 'ScheduleKeyDeletion',
-    region, requester: { type: 'User', arn, principalArn: arn, accountId, uniqueId: 'AIDAA', accessKeyId: 'CVAKA' },
+    region, requester: { type: 'User', arn, principalArn: arn, accountId, uniqueId: 'AIDAA', accessKeyId: 'CVAKA', origin: 'AIDAA' },
     origin: { sourceIp: '192.0.2.1', userAgent: 'a client', secureTransport: true }, requestId: `request-${number}`,
     input: `{"KeyId":"${keyId(number)}"}`, inputHash: number.toString(16).padStart(64, '0'), keys: [sampleKey(number).arn],
     createdAt: 1_700_000_000_000 + number, expiresAt: 1_700_000_100_000 + number, status: 'PENDING', decisions: [], ...of,

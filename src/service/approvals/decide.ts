@@ -1,5 +1,5 @@
 import {
-  countedApprovals, isSamePrincipal, statusAt, type ApprovalDecision, type ApprovalRequest, type ApprovalRule,
+  actingPrincipal, countedApprovals, isSamePrincipal, statusAt, type ApprovalDecision, type ApprovalRequest, type ApprovalRule,
 } from '../../domain/approval.js'
 import type { Caller } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
@@ -30,7 +30,7 @@ export function approve(id: string, call: Deciding, services: Services): Promise
     const request = await visibleRequest(id, call.caller, services)
     call.detail('operation', request.operation)
     const rule = requireApprover(request, 'ApproveRequest', call.caller, services)
-    const isMine = request.decisions.some(one => one.decision === 'APPROVED' && isSamePrincipal(one, call.caller))
+    const isMine = hasDecided(request, 'APPROVED', call.caller)
     // Tried again by an SDK that never saw the answer.
     if (isMine && request.status !== 'PENDING') return request
     requirePending(request, services)
@@ -47,8 +47,7 @@ export function reject(id: string, reason: string | undefined, call: Deciding, s
     const request = await visibleRequest(id, call.caller, services)
     call.detail('operation', request.operation)
     requireApprover(request, 'RejectRequest', call.caller, services)
-    const isMine = request.decisions.some(one => one.decision === 'REJECTED' && isSamePrincipal(one, call.caller))
-    if (isMine) return request
+    if (hasDecided(request, 'REJECTED', call.caller)) return request
     requirePending(request, services)
     const rejected = withDecision(request, 'REJECTED', call, services, reason)
     return services.store.approvals.update({ ...rejected, status: 'REJECTED', endedAt: services.clock.now() })
@@ -64,6 +63,10 @@ export async function standingApprovals(
     if ((await identities.uniqueId(one.principalArn)).id === one.uniqueId) standing.push(one)
   }
   return standing
+}
+
+function hasDecided({ decisions }: ApprovalRequest, decision: ApprovalDecision['decision'], caller: Caller): boolean {
+  return decisions.some(one => one.decision === decision && isSamePrincipal(one, actingPrincipal(caller)))
 }
 
 /** One after the other in this process, and against others by the revision that each write names. */
@@ -85,7 +88,7 @@ function requireApprover(
   const rule = dualControl.ruleNamed(name)
   const why = !rule ? `the rule ${name} is not configured any more`
     : !rule.approvers.includes(caller.principalArn) ? `the rule ${name} does not name it as an approver`
-      : isSamePrincipal(requester, caller) ? 'nobody decides about a request of their own' : undefined
+      : isSamePrincipal(requester, actingPrincipal(caller)) ? 'nobody decides about a request of their own' : undefined
   if (rule && why === undefined) return rule
   throw new KmsError('AccessDeniedException', `User: ${caller.arn} is not authorized to perform: claviger:${operation} on approval request `
     + `${id} because ${why}`)
@@ -102,7 +105,7 @@ function withDecision(
   reason?: string,
 ): ApprovalRequest {
   const made: ApprovalDecision = {
-    decision, principalArn: caller.principalArn, uniqueId: caller.uniqueId, callerArn: caller.arn,
+    decision, ...actingPrincipal(caller), callerArn: caller.arn,
     sourceIp: access.facts.origin.sourceIp, at: clock.now(), requestId, ...reason !== undefined && { reason },
   }
   return { ...request, decisions: [...request.decisions, made] }

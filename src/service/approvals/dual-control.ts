@@ -23,9 +23,13 @@ export class DualControl {
     this.#operations = operations
   }
 
-  /** The configuration has at most one. */
-  ruleOf(operation: string, accountId: string): ApprovalRule | undefined {
-    return this.rules.find(rule => covers(rule, operation, accountId))
+  /** Of the first of these accounts that has one; for one account the configuration has at most one. */
+  ruleOf(operation: string, accountIds: readonly string[]): ApprovalRule | undefined {
+    for (const accountId of accountIds) {
+      const found = this.rules.find(rule => covers(rule, operation, accountId))
+      if (found) return found
+    }
+    return undefined
   }
 
   ruleNamed(name: string): ApprovalRule | undefined {

@@ -18,7 +18,7 @@ const attemptsMax = 3
  */
 export async function holdForApproval(operation: Operation, call: Call, services: Services): Promise<void> {
   const { dualControl, turns } = services
-  const rule = dualControl.ruleOf(operation.name, call.caller.accountId)
+  const rule = dualControl.ruleOf(operation.name, accountsOf(call))
   if (!rule) return
   const requester = await requesterOf(call.caller, services)
   await operation.rehearse?.(call, services)
@@ -28,6 +28,11 @@ export async function holdForApproval(operation: Operation, call: Call, services
   const count = rule.approvals === 1 ? '1 approval' : `${rule.approvals} approvals`
   throw new KmsError('ApprovalRequiredException',
     `This call needs ${count} before it takes effect. Approval request ${id} is pending until ${new Date(expiresAt).toISOString()}.`)
+}
+
+/** Those that the call is about, and then that of the caller: nobody gets round the rule of an account by calling from another. */
+function accountsOf({ caller, keys, permitted }: Call): readonly string[] {
+  return [...keys.map(({ key }) => key.accountId), ...permitted.flatMap(({ of }) => of?.accountId ?? []), caller.accountId]
 }
 
 function draft(operation: Operation, call: Call, rule: ApprovalRule, requester: Requester, now: number): ApprovalRequest {

@@ -1,5 +1,5 @@
 import type { Requester, RequesterSession } from '../../domain/approval.js'
-import type { Caller, CallerSession } from '../../domain/caller.js'
+import { originOf, type Caller, type CallerSession } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import type { Role, User } from '../../domain/identity.js'
 import { compilePolicyText } from '../../domain/policy/compile.js'
@@ -11,7 +11,7 @@ import type { Services } from '../services.js'
 export async function requesterOf(caller: Caller, { identities }: Pick<Services, 'identities'>): Promise<Requester> {
   const { type, arn, principalArn, accountId, uniqueId, accessKeyId } = caller
   if (type === 'Service' || type === 'WebIdentity') throw cannotWait('a call of a service')
-  const requester = { type, arn, principalArn, accountId, uniqueId, accessKeyId }
+  const requester = { type, arn, principalArn, accountId, uniqueId, accessKeyId, origin: originOf(caller) }
   if (caller.session) return { ...requester, session: await sessionOf(caller, caller.session, identities) }
   if (type === 'AssumedRole') throw cannotWait('a call of a role without a session')
   return requester
@@ -54,7 +54,8 @@ export async function callerOf(requester: Requester, services: Services): Promis
     return { ...callerOfUser(principal, requester.accessKeyId), ...session && { session: restored(session) } }
   }
   if (!isRole(principal) || !session) throw gone(requester, 'it is gone')
-  return callerOfRole(principal, restored(session), { accessKeyId: requester.accessKeyId, tags: session.tags })
+  const { origin, accessKeyId } = requester
+  return callerOfRole(principal, { ...restored(session), origin }, { accessKeyId, tags: session.tags })
 }
 
 /** Who comes by a certificate has no access key. */

@@ -6,6 +6,7 @@ import { newAccessKey } from '../credentials.js'
 import { nothingAgain, onAccount, type Call } from '../operation.js'
 import { firstRoots } from '../roots.js'
 import type { Services } from '../services.js'
+import { refuseAccessKey } from './approvers.js'
 import { pageOf } from './lists.js'
 import { ownUser } from './own-user.js'
 import { accountIdOf, checkPermitted, on, storedEntity, type OfAccount } from './subjects.js'
@@ -31,6 +32,7 @@ export const createAccessKey = onAccount(api.createAccessKey, {
   permissions: onUser('iam:CreateAccessKey'),
   run: (call, services) => inTurn(accountIdOf(call.input, call.scope), services, async () => {
     const user = await userOf(call, services)
+    refuseAccessKey(arnOfEntity(user), services, call.caller)
     const { accessKeysPerUser: max } = identityQuotas
     if ((await storedKeys(user, services)).length >= max) {
       throw new KmsError('LimitExceededException', `A user can have at most ${max} access keys`)

@@ -3,10 +3,11 @@ import { KmsError } from '../../domain/errors.js'
 import { arnOfEntity, identityQuotas, type IdentityEntity, type ManagedPolicy } from '../../domain/identity.js'
 import type { BuiltInPolicy } from '../../domain/policy/managed-policies.js'
 import { randomAccountId } from '../first-start.js'
-import { administratorOf } from '../identities/first-identities.js'
+import { administratorArn, administratorOf } from '../identities/first-identities.js'
 import { onAccount } from '../operation.js'
 import type { Services } from '../services.js'
 import { storeNewKey } from './access-keys.js'
+import { refuseAccessKey } from './approvers.js'
 import { ofKind, pageOf, type Source } from './lists.js'
 import { builtInSource } from './policies.js'
 import { groupDetail, policyDetail, roleDetail, shownAccount, shownUser, userDetail } from './shown.js'
@@ -23,10 +24,11 @@ const numbersTriedMax = 3
 export const createAccount = onAccount(api.createAccount, {
   service: 'iam',
   permissions: onInstallation('organizations:CreateAccount'),
-  run: ({ input }, services) => services.turns.take('accounts', async () => {
+  run: ({ input, caller }, services) => services.turns.take('accounts', async () => {
     const { identities, credentials } = services.store
     await checkAccountCount(services)
     const accountId = await freeNumber(input.AccountId, services)
+    refuseAccessKey(administratorArn(accountId), services, caller)
     const account = { accountId, name: input.AccountName, createdAt: services.clock.now() }
     try {
       const administrator = await administratorOf(accountId, account.createdAt, services.store, services.hsm)

@@ -1,9 +1,11 @@
 import * as api from '../../api/iam/roles.js'
 import { KmsError } from '../../domain/errors.js'
-import type { Role, User } from '../../domain/identity.js'
+import { arnOfEntity, type Role, type User } from '../../domain/identity.js'
+import { entityArn } from '../../domain/principal.js'
 import { newEntityId } from '../credentials.js'
 import { nothingAgain, onAccount } from '../operation.js'
 import type { Services } from '../services.js'
+import { refuseTrust } from './approvers.js'
 import { checkBoundary, principalOf } from './boundaries.js'
 import { change } from './changes.js'
 import { blockers, refuseWith } from './deletion.js'
@@ -26,8 +28,10 @@ export const createRole = onAccount(api.createRole, {
     ({ RoleName: name, Path: path }) => ({ kind: 'role', name, path }),
     ({ Tags: tags = [] }) => ['iam:CreateRole', ...tags.length > 0 ? ['iam:TagRole'] : []],
   ),
-  async run({ input, scope }, services) {
+  async run({ input, scope, caller }, services) {
     const accountId = accountIdOf(input, scope)
+    const arn = entityArn('role', { accountId, path: input.Path, name: input.RoleName })
+    refuseTrust('CreateRole', { arn, accountId }, services, caller)
     const { PermissionsBoundary: boundary, Tags: tags = [] } = input
     const role = await inTurn(accountId, services, async () => {
       if (boundary !== undefined) await checkBoundary(boundary, accountId, services)
@@ -93,12 +97,15 @@ export const updateRole = onAccount(api.updateRole, {
   ]),
   async run(call, services) {
     const { RoleName: name, AssumeRolePolicyDocument: text, Description: description, MaxSessionDuration: seconds } = call.input
-    await change(call, { kind: 'role', name }, services, async stored => ({
-      ...stored,
-      ...text !== undefined && await trust(text, services),
-      ...description !== undefined && { description },
-      ...seconds !== undefined && { maxSessionSeconds: seconds },
-    }))
+    await change(call, { kind: 'role', name }, services, async stored => {
+      if (text !== undefined) refuseTrust('UpdateRole', { arn: arnOfEntity(stored), accountId: stored.accountId }, services, call.caller)
+      return {
+        ...stored,
+        ...text !== undefined && await trust(text, services),
+        ...description !== undefined && { description },
+        ...seconds !== undefined && { maxSessionSeconds: seconds },
+      }
+    })
   },
 })
 

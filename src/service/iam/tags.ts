@@ -2,6 +2,7 @@ import * as api from '../../api/iam/tags.js'
 import type { PrincipalTag } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import { identityQuotas, type Role, type User } from '../../domain/identity.js'
+import { foldCase } from '../../domain/policy/fold-case.js'
 import { nothingAgain, onAccount } from '../operation.js'
 import { principalOf } from './boundaries.js'
 import { change } from './changes.js'
@@ -23,7 +24,7 @@ export const tagPrincipal = onAccount(api.tagPrincipal, {
     const given = principalTags(call.input.Tags)
     const replaced = keysOf(given.map(({ key }) => key))
     await change(call, principalOf(call.input), services, (stored: User | Role) => {
-      const tags = [...stored.tags.filter(({ key }) => !replaced.has(key.toLowerCase())), ...given]
+      const tags = [...stored.tags.filter(({ key }) => !replaced.has(foldCase(key))), ...given]
       if (tags.length > identityQuotas.tags) throw tooMany()
       return { ...stored, tags }
     })
@@ -37,7 +38,7 @@ export const untagPrincipal = onAccount(api.untagPrincipal, {
   async run(call, services) {
     const gone = keysOf(call.input.TagKeys)
     await change(call, principalOf(call.input), services, (stored: User | Role) =>
-      ({ ...stored, tags: stored.tags.filter(({ key }) => !gone.has(key.toLowerCase())) }))
+      ({ ...stored, tags: stored.tags.filter(({ key }) => !gone.has(foldCase(key))) }))
   },
   retry: nothingAgain,
 })
@@ -58,7 +59,7 @@ export function principalTags(tags: readonly Tag[]): readonly PrincipalTag[] {
 }
 
 function keysOf(keys: readonly string[]): ReadonlySet<string> {
-  return new Set(keys.map(key => key.toLowerCase()))
+  return new Set(keys.map(foldCase))
 }
 
 function tooMany(): KmsError {

@@ -1,5 +1,6 @@
 import type { Caller, CallerSession, PrincipalTag } from '../../domain/caller.js'
 import { arnOfEntity, type Role, type User } from '../../domain/identity.js'
+import { foldCase } from '../../domain/policy/fold-case.js'
 import { rootArn, sessionArn } from '../../domain/principal.js'
 import type { Principal } from './directory.js'
 
@@ -20,11 +21,11 @@ export function callerOfRole(
   { entity, policies, boundary }: Principal & { readonly entity: Role }, session: CallerSession & { readonly name: string },
   { accessKeyId = '', tags = [] }: { readonly accessKeyId?: string, readonly tags?: readonly PrincipalTag[] } = {},
 ): Caller {
-  const given = new Set(tags.map(({ key }) => key.toLowerCase()))
+  const given = new Set(tags.map(({ key }) => foldCase(key)))
   return {
     type: 'AssumedRole', arn: sessionArn(entity, session.name), principalArn: arnOfEntity(entity), accountId: entity.accountId, accessKeyId,
     uniqueId: entity.id, userId: `${entity.id}:${session.name}`,
-    tags: [...tags, ...entity.tags.filter(({ key }) => !given.has(key.toLowerCase()))],
+    tags: [...tags, ...entity.tags.filter(({ key }) => !given.has(foldCase(key)))],
     policies, ...boundary && { boundary }, session,
   }
 }

@@ -1,10 +1,15 @@
 import { arnOfEntity, type User } from '../../domain/identity.js'
 import { administratorAccess } from '../../domain/policy/managed-policies.js'
+import { entityArn } from '../../domain/principal.js'
 import type { Hsm } from '../../ports/hsm.js'
 import type { Installation, Store } from '../../ports/store.js'
 import { newEntityId } from '../credentials.js'
 
 const administratorName = 'administrator'
+
+export function administratorArn(accountId: string): string {
+  return entityArn('user', { accountId, path: '/', name: administratorName })
+}
 
 /** The administrator of an account, made if need be: a user whom AdministratorAccess lets do everything. */
 export async function administratorOf(accountId: string, createdAt: number, store: Store, hsm: Pick<Hsm, 'random'>): Promise<User> {

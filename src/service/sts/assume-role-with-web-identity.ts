@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { assumeRoleWithWebIdentity as contract } from '../../api/sts.js'
 import type { Input } from '../../api/shape.js'
 import type { Caller } from '../../domain/caller.js'
@@ -41,8 +42,13 @@ async function callerOf({ RoleArn: arn, WebIdentityToken: token }: In, { sts: { 
   const id = [provider, audience, subject].join(':')
   return {
     type: 'WebIdentity', arn: '', principalArn: '', accountId: '', accessKeyId: '', uniqueId: id, userId: id, tags: [], policies: [],
-    session: { issuedAt, expiresAt, provider }, webIdentity,
+    session: { issuedAt, expiresAt, provider, origin: personOf(webIdentity) }, webIdentity,
   }
+}
+
+/** One and the same in every account and for every audience; its length is that of a hash because it goes into the session token. */
+function personOf({ issuer, subject }: WebIdentity): string {
+  return hash('sha256', JSON.stringify([issuer, subject]), 'base64')
 }
 
 function wantedOf(input: In, webIdentity: WebIdentity): Wanted {

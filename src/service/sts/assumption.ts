@@ -1,4 +1,4 @@
-import type { Caller } from '../../domain/caller.js'
+import { originOf, type Caller } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import { arnOfEntity, type Role } from '../../domain/identity.js'
 import { roleDenied } from '../../domain/policy/denial.js'
@@ -142,6 +142,7 @@ function claimsOf(role: Role, { input, tags, transitiveTagKeys, sourceIdentity }
   const provider = caller.type === 'WebIdentity' ? caller.session?.provider : undefined
   return {
     kind: 'role', accountId: role.accountId, name: role.name, id: role.id, sessionName, issuedAt: now, expiresAt: endOf(now, seconds),
+    origin: originOf(caller),
     ...policy !== undefined && { policy },
     ...policyArns.length > 0 && { policyArns: policyArns.map(({ arn = '' }) => arn) },
     ...tags.length > 0 && { tags },

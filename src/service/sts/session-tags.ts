@@ -2,6 +2,7 @@ import { assumeRole } from '../../api/sts.js'
 import type { Caller, PrincipalTag } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import { identityQuotas } from '../../domain/identity.js'
+import { foldCase } from '../../domain/policy/fold-case.js'
 import { isJsonObject } from '../../domain/policy/json.js'
 import { rejectedClaim, type WebIdentity } from '../../domain/web-identity.js'
 
@@ -15,10 +16,10 @@ const reservedPrefix = /^aws:/i
 
 /** Throws ValidationException for tags that cannot be together. Keys are the same without regard to case. */
 export function checkTags({ tags, transitiveTagKeys }: SessionTags): void {
-  const keys = new Set(tags.map(({ key }) => key.toLowerCase()))
+  const keys = new Set(tags.map(({ key }) => foldCase(key)))
   if (keys.size < tags.length) throw invalid('Duplicate tag keys found. Please note that Tag keys are case insensitive.')
   if (tags.some(({ key }) => reservedPrefix.test(key))) throw invalid('Tag keys that begin with aws: are reserved.')
-  if (!transitiveTagKeys.every(key => keys.has(key.toLowerCase()))) throw invalid('Every transitive tag key must be that of a tag.')
+  if (!transitiveTagKeys.every(key => keys.has(foldCase(key)))) throw invalid('Every transitive tag key must be that of a tag.')
 }
 
 /**
@@ -77,7 +78,7 @@ function isTexts(value: unknown): value is readonly string[] {
 }
 
 function sameKey(one: string, other: string): boolean {
-  return one.toLowerCase() === other.toLowerCase()
+  return foldCase(one) === foldCase(other)
 }
 
 function invalid(message: string): KmsError {

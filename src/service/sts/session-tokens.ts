@@ -26,6 +26,8 @@ export interface SessionClaims {
   readonly sourceIdentity?: string
   /** ARN of the identity provider that vouched for whoever asked. */
   readonly provider?: string
+  /** Of a role's: who is behind it (domain/caller.ts). */
+  readonly origin?: string
   /** Of a user's: the access key that asked for it, and whose end is the end of the session. */
   readonly sourceAccessKeyId?: string
 }

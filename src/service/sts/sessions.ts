@@ -112,7 +112,7 @@ export class Sessions {
   }
 
   async #sessionOf(claims: SessionClaims): Promise<CallerSession> {
-    const { issuedAt, expiresAt, sourceIdentity, transitiveTagKeys, provider } = claims
+    const { issuedAt, expiresAt, sourceIdentity, transitiveTagKeys, provider, origin } = claims
     const policies = await sessionPolicies(claims, this.#options.identities)
     return {
       issuedAt, expiresAt,
@@ -120,6 +120,7 @@ export class Sessions {
       ...sourceIdentity !== undefined && { sourceIdentity },
       ...transitiveTagKeys && { transitiveTagKeys },
       ...provider !== undefined && { provider },
+      ...origin !== undefined && { origin },
     }
   }
 }

@@ -35,11 +35,15 @@ export class CallRates {
     if (!this.#accounts.take(name, rate, this.#clock.now())) throw throttled()
   }
 
-  /** The sessions of a role are one: else a role could have as many shares as it has sessions. */
-  ofAction(caller: Caller, operation: string): void {
+  /**
+   * The sessions of a role are one: else a role could have as many shares as it has sessions. Whom an identity provider vouches for has no
+   * ARN yet, and a share of its own all the same: one of them could keep out all others.
+   */
+  ofAction({ principalArn, uniqueId }: Caller, operation: string): void {
+    const principal = principalArn === '' ? uniqueId : principalArn
     const { principalAction, actions } = this.#limits
     const rate = Object.hasOwn(actions, operation) ? actions[operation] ?? principalAction : principalAction
-    if (!this.#principalActions.take(`${caller.principalArn} ${operation}`, rate, this.#clock.now())) throw throttled()
+    if (!this.#principalActions.take(`${principal} ${operation}`, rate, this.#clock.now())) throw throttled()
   }
 }
 

@@ -71,7 +71,7 @@ describe('decisions about a call that waits', () => {
     })
     on.restart({ rules: [ruleOf(2, [anne, { ...anne, principalArn: role }])] })
     const session = (name: string): Caller => ({
-      ...approver('anne'), type: 'AssumedRole', principalArn: role, uniqueId: 'AROAAPPROVERS',
+      ...approver('anne'), type: 'AssumedRole', principalArn: role, uniqueId: 'AROAAPPROVERS', userId: `AROAAPPROVERS:${name}`,
       arn: `arn:aws:sts::${accountId}:assumed-role/approvers/${name}`, session: { name, issuedAt: 0, expiresAt: Infinity },
     })
     for (const by of [anne, anne, anne]) expect(await approve(on.services, id, by)).to.include({ ApprovalsGiven: 1, Status: 'PENDING' })

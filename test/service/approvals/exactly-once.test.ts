@@ -24,8 +24,8 @@ describe('a call that was approved takes effect once', () => {
   const executing = (request: ApprovalRequest): ApprovalRequest => ({
     ...request, status: 'EXECUTING', owner: 'a process that is gone',
     decisions: [{
-      decision: 'APPROVED', principalArn: anne.arn, uniqueId: anne.uniqueId, callerArn: anne.arn, sourceIp: '', at: on.clock.now(),
-      requestId: 'r',
+      decision: 'APPROVED', principalArn: anne.arn, uniqueId: anne.uniqueId, origin: anne.uniqueId, callerArn: anne.arn, sourceIp: '',
+      at: on.clock.now(), requestId: 'r',
     }],
   })
 

@@ -71,11 +71,22 @@ describe('who may administer identities', () => {
 
   it('a session, as far as its policy goes', async () => {
     const session: Caller = {
-      ...caller('anne', statement('iam:*', '*')),
-      session: { issuedAt: 1, expiresAt: 2, policies: [identityPolicy(statement('iam:ListUsers', '*'))] },
+      ...caller('anne', statement('iam:*', '*')), type: 'AssumedRole',
+      session: { name: 'me', issuedAt: 1, expiresAt: 2, policies: [identityPolicy(statement('iam:ListUsers', '*'))] },
     }
     await call(on.services, listUsers, {}, session)
     await refused(call(on.services, getUser, { UserName: 'bob' }, session), 'AccessDeniedException')
+  })
+
+  it('no user with credentials of GetSessionToken, which nothing but its secret has vouched for', async () => {
+    const session: Caller = { ...caller('anne', statement('*', '*')), session: { issuedAt: 1, expiresAt: 2 } }
+    for (const refusing of [
+      call(on.services, listUsers, {}, session), call(on.services, createAccessKey, {}, session),
+      call(on.services, getUser, { UserName: 'there-is-none' }, session),
+    ]) {
+      const { message } = await refused(refusing, 'AccessDeniedException')
+      expect(message).to.match(/^User: .*:user\/anne is not authorized to perform: iam:\w+ with credentials of GetSessionToken$/)
+    }
   })
 
   it('only who may attach that very policy', async () => {

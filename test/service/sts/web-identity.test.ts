@@ -62,8 +62,18 @@ describe('AssumeRoleWithWebIdentity', () => {
     const caller = await sessionCaller(on.services, answer)
     expect(caller.type).to.equal('AssumedRole')
     expect(caller.session).to.deep.equal({
-      name: 'me', issuedAt: on.clock.now(), expiresAt: on.clock.now() + 900_000, provider,
+      name: 'me', issuedAt: on.clock.now(), expiresAt: on.clock.now() + 900_000, provider, origin: caller.session?.origin,
     })
+  })
+
+  it('remembers who it is about: the same for every audience and role, another for every subject', async () => {
+    await trusts()
+    const originOf = async (claims: object) =>
+      (await sessionCaller(on.services, await assume({ WebIdentityToken: token(claims) }))).session?.origin
+    const origin = await originOf({})
+    expect(origin).to.match(/^[\w+/]{43}=$/)
+    expect(await originOf({ aud: ['second', 'claviger'] })).to.equal(origin)
+    expect(await originOf({ sub: 'job:2' })).to.not.equal(origin)
   })
 
   const conditions: readonly (readonly [what: string, object, object, allowed: boolean])[] = [

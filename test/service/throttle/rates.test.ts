@@ -54,6 +54,14 @@ describe('the rate of calls', () => {
     expect(passed(9, () => limited.ofAccount(callerOfService('b.example.com')))).to.equal(3)
   })
 
+  it('of whom an identity provider vouches for is that of each alone', () => {
+    const limited = rates({ principalAction: three })
+    const vouchedFor = (uniqueId: string) => userCaller('', [], { type: 'WebIdentity', accountId: '', arn: '', principalArn: '', uniqueId })
+    for (const subject of ['job:1', 'job:2']) {
+      expect(passed(9, () => limited.ofAction(vouchedFor(subject), 'AssumeRoleWithWebIdentity'))).to.equal(3)
+    }
+  })
+
   it('of a principal is counted by operation', () => {
     const limited = rates({ principalAction: three })
     expect(passed(9, () => limited.ofAction(anne, 'Encrypt'))).to.equal(3)

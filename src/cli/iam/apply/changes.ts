@@ -9,6 +9,7 @@ import { tagPrincipal, untagPrincipal } from '../../../api/iam/tags.js'
 import { createUser, deleteUser } from '../../../api/iam/users.js'
 import type { Contract, Input } from '../../../api/shape.js'
 import { identityQuotas, type EntityKind } from '../../../domain/identity.js'
+import { foldCase } from '../../../domain/policy/fold-case.js'
 import { isSameDocument, type GroupState, type PolicyState, type RoleState, type UserState } from './state.js'
 
 /** A call to be made. */
@@ -177,9 +178,9 @@ function boundaryUpdates(named: Named, old: string | undefined, wanted: string |
 
 function tagUpdates(named: Named, old: ReadonlyMap<string, string>, wanted: ReadonlyMap<string, string>): readonly Update[] {
   const set = new Map([...wanted].filter(([key, value]) => old.get(key) !== value))
-  const keys = new Set([...wanted.keys()].map(key => key.toLowerCase()))
+  const keys = new Set([...wanted.keys()].map(foldCase))
   // One that differs in case only is replaced by the other.
-  const gone = [...old.keys()].filter(key => !keys.has(key.toLowerCase()))
+  const gone = [...old.keys()].filter(key => !keys.has(foldCase(key)))
   return [
     ...gone.length > 0 ? [{
       detail: gone.map(key => `- tag ${key}`).join(', '),

@@ -1,6 +1,7 @@
 import { parseDocument } from 'yaml'
 import { KmsError } from '../../../domain/errors.js'
 import { identityQuotas, nameKey, sessionSeconds } from '../../../domain/identity.js'
+import { foldCase } from '../../../domain/policy/fold-case.js'
 import { parsePolicy } from '../../../domain/policy/parse.js'
 import { documentCharacters } from '../../../domain/policy/size.js'
 import { isAccountId, isPrincipalPath } from '../../../domain/principal.js'
@@ -139,8 +140,8 @@ class FileReader {
         this.#fault(place, `is no tag: keys have 1 to ${keyMax} characters, values up to ${valueMax}`)
       }
       if (key.toLowerCase().startsWith('aws:')) this.#fault(place, 'begins with aws:, which is reserved')
-      if (seen.has(key.toLowerCase())) this.#fault(place, 'is there twice but for its case')
-      seen.add(key.toLowerCase())
+      if (seen.has(foldCase(key))) this.#fault(place, 'is there twice but for its case')
+      seen.add(foldCase(key))
     }
   }
 
