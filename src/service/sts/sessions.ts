@@ -127,7 +127,8 @@ export class Sessions {
 
 /**
  * What limits a session: its document and its managed policies together, as they are now; undefined if it has none. If a managed one
- * is gone, which may have denied something, they let nothing through. Throws MalformedPolicyDocumentException for a document that is no policy.
+ * is gone, which may have denied something, they let nothing through. Throws MalformedPolicyDocumentException for a document that is no
+ * policy.
  */
 export async function sessionPolicies(
   { policy, policyArns = [] }: Pick<SessionClaims, 'policy' | 'policyArns'>, identities: IdentityDirectory,

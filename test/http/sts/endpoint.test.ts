@@ -89,9 +89,11 @@ describe('the endpoint of STS', () => {
     for (let calls = 0; calls < 10; calls++) await ask('192.0.2.1')
     expect(verified).to.equal(10)
     // What is ours is nobody's guess.
-    for (code of ['KMSInternalException', 'IDPCommunicationErrorException']) for (let calls = 0; calls < 5; calls++) await ask('192.0.2.1')
+    for (code of ['KMSInternalException', 'IDPCommunicationErrorException'] as const) {
+      for (let calls = 0; calls < 5; calls++) await ask('192.0.2.1')
+    }
     expect(verified).to.equal(20)
-    for (code of ['InvalidIdentityTokenException', 'ValidationException', 'AccessDeniedException']) {
+    for (code of ['InvalidIdentityTokenException', 'ValidationException', 'AccessDeniedException'] as const) {
       expect(await ask('192.0.2.1')).not.to.contain('<Code>Throttling</Code>')
     }
     expect(await ask('192.0.2.1')).to.contain('<Code>Throttling</Code>')
