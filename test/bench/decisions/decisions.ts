@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { EncryptCommand, KMSClient } from '@aws-sdk/client-kms'
 import { ask, program } from '../children.js'
 import type { LoadOrder, LoadResult } from '../load.js'
+import { cpuMsOf } from '../slow-device.js'
 import { signedRequest, type Signing } from '../sign.js'
 import type { Depth } from './decide.js'
 import { reportDecisions, type Round } from './report.js'
@@ -37,7 +38,9 @@ export async function decisions(settings: DecisionsSettings): Promise<void> {
     const request = async (id: string, operation: OperationName = find(id).operation) => {
       const requests = requestsOf(find(id), operation, staged, ciphertexts.get(find(id)))
       const order: LoadOrder = { port, requests, connections, durationMs: ms }
-      return microseconds(id, find(id), await ask<LoadResult>(loader, order))
+      const before = cpuMsOf([server.pid ?? 0])
+      const result = await ask<LoadResult>(loader, order)
+      return microseconds(id, find(id), result, cpuMsOf([server.pid ?? 0]) - before)
     }
     const measured: Round = { onKey: new Map(), operations: new Map(), grants: new Map() }
     for (const id of Object.values(names)) {
@@ -61,11 +64,11 @@ export async function decisions(settings: DecisionsSettings): Promise<void> {
   reportDecisions(figures, { ...settings, manyGrants })
 }
 
-/** Per request, with the server busy all the time. */
-function microseconds(id: string, { expected: { verdict } }: Told, { answers, failures, perSecond }: LoadResult): number {
+/** Time of the processors that the server took for each request: others may use them, too. */
+function microseconds(id: string, { expected: { verdict } }: Told, { answers, failures }: LoadResult, cpuMs: number): number {
   const wanted = verdict === 'allow' ? 0 : answers
   if (failures !== wanted) throw new Error(`wrong answer: ${id}: ${failures} of ${answers} requests were refused, instead of ${wanted}`)
-  return 1e6 / perSecond
+  return cpuMs * 1000 / answers
 }
 
 function requestsOf(situation: Told, operation: OperationName, staged: Staged, ciphertext = ''): readonly string[] {

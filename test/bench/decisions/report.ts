@@ -37,7 +37,8 @@ export function reportDecisions(rounds: readonly Round[], settings: { readonly m
   const slowest = Math.max(...onKey.map(({ decisionUs }) => decisionUs))
   const dearest = Math.max(...among.map(({ request }) => request.ratio))
   process.stdout.write([
-    '', 'A key policy of 10 statements and 20 grants; whole requests are Encrypt unless they say otherwise, one after the other:',
+    '', 'A key policy of 10 statements and 20 grants. Decisions: median; requests: time of the processors that the server takes for one,',
+    'an Encrypt unless it says otherwise:',
     ...aligned([
       ['', 'policies µs', 'decision µs', 'request µs', 'decision/request'],
       ...onKey.map(({ name, policiesUs, decisionUs, requestUs, part }) =>
