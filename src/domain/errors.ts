@@ -45,9 +45,20 @@ export class KmsError extends Error {
   }
 }
 
+/** For what is refused all day long: where it was thrown tells nobody anything, and to find that out would cost more than to decide. */
+export function withoutStack(code: ErrorCode, message: string): KmsError {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return new KmsError(code, message)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 /** There is too much to do already; text as AWS KMS has it. */
 export function throttled(): KmsError {
-  return new KmsError('ThrottlingException', 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.')
+  return withoutStack('ThrottlingException', 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.')
 }
 
 /** The one answer to every ciphertext that does not open, whatever the defect (architecture of the ciphertext, README). */

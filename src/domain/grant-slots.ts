@@ -12,8 +12,9 @@ import { rootArn } from './principal.js'
 export interface Slot {
   /** For whom and for what operation. */
   readonly holder: string
-  /** What is asked for. */
+  /** What is asked for, as it is compared in memory. */
   readonly selector: string
+  /** As it is stored. */
   readonly name: string
   /** Every grant there allows the same, so that one is as good as another. */
   readonly exact: boolean
@@ -26,6 +27,8 @@ const withoutContext: ReadonlySet<string> = new Set(['DescribeKey', 'RetireGrant
 /** Nobody is looked up for it: the grant to retire is named. */
 const notLookedUp = 'RetireGrant'
 const anyContext = '-'
+/** Longer selectors are hashed also in memory, where many are kept. */
+const plainCharactersMax = 128
 /** A call with more pairs finds no grant by one of them, or every pair would be a place to look at for whoever thinks of one. */
 export const pairsLookedUpMax = 64
 
@@ -49,7 +52,7 @@ export function placesOfUse(use: GrantUse): Places {
   const source = use.child ? use.child.constraints?.SourceArn : use.sourceArn
   const selectors = withoutContext.has(operation) ? [anyContext] : selectorsOfUse(use)
   return {
-    holders: principalsOf(use.caller).map(principal => holderOf(principal, operation)),
+    holders: holdersOf(use.caller, operation),
     selectors: source === undefined ? selectors : selectors.flatMap(selector => [selector, withSource(selector, source)]),
   }
 }
@@ -62,7 +65,18 @@ export function slotsOfUse(use: GrantUse): readonly Slot[] {
 export function slotOf(holder: string, selector: string): Slot {
   // What a child may be depends on all operations of its parent, which the slot does not tell.
   const exact = !selector.startsWith('<') && !holder.endsWith(' CreateGrant')
-  return { holder, selector, name: `${holder} ${selector}`, exact }
+  return { holder, selector, name: `${holder} ${storedSelector(selector)}`, exact }
+}
+
+/** A caller is one object for as long as nothing about it changes, and has its holders worked out once. */
+const known = new WeakMap<Caller, Map<string, readonly string[]>>()
+
+function holdersOf(caller: Caller, operation: string): readonly string[] {
+  const byOperation = known.get(caller) ?? new Map<string, readonly string[]>()
+  known.set(caller, byOperation)
+  const holders = byOperation.get(operation) ?? principalsOf(caller).map(principal => holderOf(principal, operation))
+  byOperation.set(operation, holders)
+  return holders
 }
 
 function holderOf(principal: string, operation: string): string {
@@ -70,7 +84,7 @@ function holderOf(principal: string, operation: string): string {
 }
 
 function withSource(selector: string, source: string | undefined): string {
-  return source === undefined ? selector : `${selector}@${hash('sha256', source, 'base64url')}`
+  return source === undefined ? selector : `${storedSelector(selector)}@${hash('sha256', source, 'base64url')}`
 }
 
 function granteeOf({ granteePrincipal, granteeServicePrincipal, granteeId }: Omit<Grant, 'grantId'>): string {
@@ -115,13 +129,22 @@ function pairSelectors(context: Context): readonly string[] {
   return pairs.length > pairsLookedUpMax ? [] : pairs.map(pairSelector)
 }
 
-/** Hashed as JSON, in which no two texts are the same. */
+/** As JSON, in which no two texts are the same. */
 function wholeSelector(context: Context): string {
   const pairs = Object.entries(context)
   if (pairs.length > 1) pairs.sort(([a], [b]) => (a < b ? -1 : 1))
-  return `=${hash('sha256', JSON.stringify(pairs), 'base64url')}`
+  return selectorOf('=', JSON.stringify(pairs))
 }
 
 function pairSelector(pair: readonly [string, string]): string {
-  return `<${hash('sha256', JSON.stringify(pair), 'base64url')}`
+  return selectorOf('<', JSON.stringify(pair))
+}
+
+function selectorOf(sign: '=' | '<', json: string): string {
+  return json.length > plainCharactersMax ? storedSelector(sign + json) : sign + json
+}
+
+/** Hashed, if it is not yet: a hash has no bracket, and the JSON of pairs begins with one. */
+function storedSelector(selector: string): string {
+  return selector[1] === '[' ? `${selector[0]}${hash('sha256', selector.slice(1), 'base64url')}` : selector
 }

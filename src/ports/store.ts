@@ -26,7 +26,8 @@ export interface Store {
 
   /**
    * Changes whenever another process may have changed a row since the last call: whoever caches what it read drops it then. Cheap enough
-   * for every request. Own writes do not change it.
+   * for every request. Own writes do not change it. Within one turn of the event loop it may stay as it is: nothing that was sent after
+   * another process wrote is received before the turn ends.
    */
   generation(): number
   /** Writes and reads back a row; throws when the store cannot take writes. */

@@ -151,8 +151,17 @@ const identityTypes: Readonly<Record<Caller['type'], string>> = {
   Account: 'Root', User: 'IAMUser', AssumedRole: 'AssumedRole', Service: 'AWSService', WebIdentity: 'WebIdentityUser',
 }
 
+const identities = new WeakMap<Caller, Readonly<Record<string, string>>>()
+
+/** A caller is one object for as long as nothing about it changes: worked out once for all its calls. */
+function identity(caller: Caller): Readonly<Record<string, string>> {
+  let known = identities.get(caller)
+  if (!known) identities.set(caller, known = identityOf(caller))
+  return known
+}
+
 /** CloudTrail User Guide, userIdentity element. */
-function identity(caller: Caller): Record<string, string> {
+function identityOf(caller: Caller): Readonly<Record<string, string>> {
   const { type, arn, principalArn, userId, accountId, accessKeyId, userName, uniqueId, session, webIdentity } = caller
   return {
     type: identityTypes[type],

@@ -15,9 +15,11 @@ export interface LoadOrder {
 }
 
 export interface LoadResult {
+  readonly answers: number
   readonly perSecond: number
   readonly p50Us: number
   readonly p99Us: number
+  /** Answers that are none of success. */
   readonly failures: number
 }
 
@@ -67,7 +69,7 @@ async function load({ port, requests, connections, durationMs, pauseMs = 0 }: Lo
   const seconds = (performance.now() - start) / 1000
   const sorted = latencies.subarray(0, Math.min(done, latenciesMax)).sort()
   const at = (part: number) => Math.round((sorted[Math.floor(sorted.length * part)] ?? 0) * 1000)
-  return { perSecond: done / seconds, p50Us: at(0.5), p99Us: at(0.99), failures }
+  return { answers: done, perSecond: done / seconds, p50Us: at(0.5), p99Us: at(0.99), failures }
 }
 
 function open(port: number): Promise<Socket> {

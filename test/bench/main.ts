@@ -1,13 +1,14 @@
-import { fork, spawn, type ChildProcess } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { CreateKeyCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms'
 import { readCredentialsFile } from '../../src/adapters/credentials-file.js'
 import { findSoftHsm } from '../../src/adapters/pkcs11/token/softhsm-token.js'
 import type { BaselinePorts } from './baseline-servers.js'
+import { ask, endChildren, here, kept, program } from './children.js'
+import { decisions } from './decisions/decisions.js'
 import type { LoadOrder, LoadResult } from './load.js'
 import type { RawResult } from './raw-seal.js'
 import { report, reportSlowDevice, type Figures, type SlowServerResult } from './report.js'
@@ -16,9 +17,9 @@ import { slowCallMs, slowDevice, slowLanes } from './slow-device.js'
 import { signedRequest, type Signing } from './sign.js'
 
 /**
- * Measures one server process side by side with what it stands on: bare node:http, Express, and raw PKCS#11, in one run, the rounds
- * interleaved, medians reported. BENCH_ROUNDS and BENCH_SECONDS (per measurement) change its length, BENCH_CONNECTIONS
- * its load.
+ * `requests`, which it is unless another is named, measures one server process side by side with what it stands on: bare node:http,
+ * Express, and raw PKCS#11; `decisions` measures what it costs to decide. In one run, the rounds interleaved, medians reported.
+ * BENCH_ROUNDS and BENCH_SECONDS (per measurement) change its length, BENCH_CONNECTIONS its load.
  */
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
 const durationMs = Number(process.env.BENCH_SECONDS ?? 2) * 1000
@@ -27,30 +28,33 @@ const signedRequestsEach = 500
 /** A prober that asks without a pause would be a load of its own. */
 const probePauseMs = 10
 const context = { purpose: 'bench', tenant: 'a-tenant-of-ordinary-length' }
-const children: ChildProcess[] = []
-const here = fileURLToPath(new URL('.', import.meta.url))
 const dataDir = mkdtempSync(join(tmpdir(), 'claviger-bench-'))
+
+const benchmarks: ReadonlyMap<string, () => Promise<void>> = new Map([
+  ['requests', requests], ['decisions', () => decisions({ rounds, durationMs, connections })],
+])
 
 console.log(`${rounds} rounds of ${durationMs / 1000} s per measurement, ${connections} connections, after one round to warm up; `
   + 'change them with BENCH_ROUNDS, BENCH_SECONDS, BENCH_CONNECTIONS')
 try {
-  await bench()
+  const wanted = process.argv[2] ?? 'requests'
+  const benchmark = benchmarks.get(wanted)
+  if (!benchmark) throw new Error(`there is no benchmark ${wanted}, only ${[...benchmarks.keys()].join(', ')}`)
+  await benchmark()
 } finally {
-  for (const child of children) child.kill('SIGKILL')
+  endChildren()
   rmSync(dataDir, { recursive: true, force: true })
 }
 
-async function bench(): Promise<void> {
-  const loader = fork(join(here, 'load.js'))
-  children.push(loader)
+async function requests(): Promise<void> {
+  const loader = program('load.js')
   const ports = await baselinePorts()
   const verifying = await operationsOf(await startServer('verifying', { hsm: { verifySeals: true } }))
   const trusting = await operationsOf(await startServer('trusting', { hsm: { verifySeals: false, verifyOpens: false } }))
   const softhsm = join(dataDir, 'verifying', 'softhsm')
-  const raw = fork(join(here, 'raw-seal.js'), [findSoftHsm(), 'claviger', join(softhsm, 'pin')], {
+  const raw = kept(fork(join(here, 'raw-seal.js'), [findSoftHsm(), 'claviger', join(softhsm, 'pin')], {
     env: { ...process.env, SOFTHSM2_CONF: join(softhsm, 'softhsm2.conf') },
-  })
-  children.push(raw)
+  }))
   await once(raw, 'message')
 
   const figures: Figures[] = []
@@ -59,13 +63,13 @@ async function bench(): Promise<void> {
   for (let round = 0; round <= rounds; round++) {
     // The first round warms everything up and is not counted.
     const ms = round === 0 ? Math.min(durationMs, 1000) : durationMs
-    const requests = verifying.signed('GenerateDataKey')
+    const signed = verifying.signed('GenerateDataKey')
     const service = ({ port, signed }: Operations, operation: OperationName) => load(port, signed(operation), ms)
     const measured: Figures = {
-      bareHttp: await load(ports.bareHttp, requests, ms),
-      plainExpress: await load(ports.plainExpress, requests, ms),
-      sharedExpress: await load(ports.sharedExpress, requests, ms),
-      ownHttp: await load(ports.ownHttp, requests, ms),
+      bareHttp: await load(ports.bareHttp, signed, ms),
+      plainExpress: await load(ports.plainExpress, signed, ms),
+      sharedExpress: await load(ports.sharedExpress, signed, ms),
+      ownHttp: await load(ports.ownHttp, signed, ms),
       raw: await ask<RawResult>(raw, { durationMs: ms }),
       generateDataKey: await service(verifying, 'GenerateDataKey'),
       encrypt: await service(verifying, 'Encrypt'),
@@ -77,7 +81,7 @@ async function bench(): Promise<void> {
   }
   report(figures, { rounds, durationMs, connections })
   // What is not measured any more shall take no time.
-  for (const child of children) child.kill('SIGKILL')
+  endChildren()
   reportSlowDevice(await slowDevice(durationMs), await slowServer())
 }
 
@@ -90,8 +94,7 @@ async function slowServer(): Promise<SlowServerResult> {
     module, tokenLabel, pinFile, environment, profile: 'softhsm', host: 'process', verifySeals: false, lanes: { count: slowLanes },
   }
   const { port, signed } = await operationsOf(await startServer('slow', { hsm: store }))
-  const [loader, prober] = [fork(join(here, 'load.js')), fork(join(here, 'load.js'))]
-  children.push(loader, prober)
+  const [loader, prober] = [program('load.js'), program('load.js')]
   const requests = signed('Encrypt')
   // Lanes start one after the other, and each compiles its own code.
   await ask<LoadResult>(loader, { port, requests, connections, durationMs: 2 * durationMs } satisfies LoadOrder)
@@ -104,8 +107,7 @@ async function slowServer(): Promise<SlowServerResult> {
 }
 
 async function baselinePorts(): Promise<BaselinePorts> {
-  const child = fork(join(here, 'baseline-servers.js'))
-  children.push(child)
+  const child = program('baseline-servers.js')
   const [ports] = await once(child, 'message') as [BaselinePorts]
   return ports
 }
@@ -117,11 +119,10 @@ async function startServer(name: string, settings: object): Promise<Signing> {
   const config = join(dataDir, `${name}.yaml`)
   // JSON is YAML, too.
   writeFileSync(config, JSON.stringify(settings))
-  const child = spawn(process.execPath, [join(here, '../../src/cli/main.js'), 'server', '--unsupervised'], {
+  const child = kept(spawn(process.execPath, [join(here, '../../src/cli/main.js'), 'server', '--unsupervised'], {
     env: { ...process.env, CLAVIGER_DATA_DIR: directory, CLAVIGER_LISTEN: '127.0.0.1:0', CLAVIGER_CONFIG: config },
     stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  children.push(child)
+  }))
   await new Promise<void>((resolve, reject) => {
     let text = ''
     child.stdout.on('data', (chunk: Buffer) => {
@@ -165,11 +166,4 @@ async function operationsOf(signing: Signing): Promise<Operations> {
     port: Number(host.split(':')[1]),
     signed: operation => Array.from({ length: signedRequestsEach }, () => signedRequest(operation, inputs[operation], signing)),
   }
-}
-
-async function ask<T>(child: ChildProcess, order: object): Promise<T> {
-  child.send(order)
-  const [answer] = await once(child, 'message') as [{ result?: T, error?: string }]
-  if (answer.result === undefined) throw new Error(answer.error)
-  return answer.result
 }

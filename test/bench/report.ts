@@ -93,7 +93,7 @@ function rounded(values: readonly number[]): number {
   return Math.round(median(values))
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   return ((sorted[Math.floor((sorted.length - 1) / 2)] ?? 0) + (sorted[Math.floor(sorted.length / 2)] ?? 0)) / 2
 }
@@ -103,8 +103,12 @@ function table(rows: readonly Row[]): readonly string[] {
     row.what, String(row.perSecond), row.p50Us === undefined ? '' : String(row.p50Us), row.p99Us === undefined ? '' : String(row.p99Us),
     row.failures ? String(row.failures) : '', row.ratio === undefined ? '' : row.ratio.toFixed(2), row.of ?? '',
   ])
-  const all = [['', 'per second', 'p50 µs', 'p99 µs', 'failures', 'ratio', 'of'], ...cells]
+  return aligned([['', 'per second', 'p50 µs', 'p99 µs', 'failures', 'ratio', 'of'], ...cells])
+}
+
+/** Lines of a table; the first column is of texts, and the others are of numbers. */
+export function aligned(all: readonly (readonly string[])[]): readonly string[] {
   const widths = all[0]?.map((_, column) => Math.max(...all.map(row => row[column]?.length ?? 0))) ?? []
-  const aligned = (cell: string, column: number) => column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
-  return all.map(row => row.map(aligned).join('  ').trimEnd())
+  const padded = (cell: string, column: number) => column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
+  return all.map(row => row.map(padded).join('  ').trimEnd())
 }

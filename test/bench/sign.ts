@@ -6,14 +6,16 @@ export interface Signing {
   readonly region: string
   readonly accessKeyId: string
   readonly secret: string
+  readonly sessionToken?: string
 }
 
-export function signedRequest(operation: string, input: object, { host, region, accessKeyId, secret }: Signing): string {
+export function signedRequest(operation: string, input: object, { host, region, accessKeyId, secret, sessionToken }: Signing): string {
   const body = JSON.stringify(input)
   const time = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '')
   const scope = `${time.slice(0, 8)}/${region}/kms/aws4_request`
   const headers = {
-    'content-type': 'application/x-amz-json-1.1', host, 'x-amz-date': time, 'x-amz-target': `TrentService.${operation}`,
+    'content-type': 'application/x-amz-json-1.1', host, 'x-amz-date': time,
+    ...sessionToken !== undefined && { 'x-amz-security-token': sessionToken }, 'x-amz-target': `TrentService.${operation}`,
   }
   const names = Object.keys(headers).join(';')
   const signed = Object.entries(headers).map(([name, value]) => `${name}:${value}`)

@@ -97,7 +97,7 @@ async function load(hsm: Hsm, key: Material, durationMs: number): Promise<Measur
 }
 
 /** utime and stime, fields 14 and 15 of proc(5). */
-function cpuMsOf(pids: readonly number[]): number {
+export function cpuMsOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
     return sum + (Number(fields[11]) + Number(fields[12])) * tickMs

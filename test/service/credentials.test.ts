@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { AccessKey } from '../../src/ports/credentials.js'
 import { HsmError } from '../../src/ports/hsm.js'
@@ -82,8 +83,10 @@ describe('access keys', () => {
     expect(await keys.lookup(accessKey.accessKeyId)).to.not.equal(undefined)
     const other = await on.second()
     await other.identities.remove(user)
+    await nextTurn()
     expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
     await other.identities.insert({ ...user, id: 'AIDAANOTHER' })
+    await nextTurn()
     expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
   })
 
@@ -111,6 +114,7 @@ describe('access keys', () => {
     const keys = accessKeys()
     expect(await keys.lookup(accessKey.accessKeyId)).to.not.equal(undefined)
     await (await on.second()).credentials.put({ ...accessKey, active: false })
+    await nextTurn()
     expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
   })
 
@@ -133,6 +137,7 @@ describe('access keys', () => {
     // The first read has its answer before the change is written.
     await keys.lookup('CVAKUNKNOWN')
     await (await on.second()).credentials.put({ ...accessKey, active: false })
+    await nextTurn()
     expect(await keys.lookup(accessKey.accessKeyId)).to.equal(undefined)
     release()
     await early

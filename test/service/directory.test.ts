@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Hsm } from '../../src/ports/hsm.js'
 import { StaleWriteError } from '../../src/ports/keys.js'
@@ -118,6 +119,7 @@ describe('directory', () => {
     if (!view) throw new Error('the other connection sees no key')
     await other.keys.update({ ...view.key, description: 'from elsewhere' })
     await other.aliases.remove(accountId, region, 'alias/a', keyId(1))
+    await nextTurn()
     expect(await describe1()).to.equal('from elsewhere')
     expect(await directory.alias(accountId, region, 'alias/a')).to.equal(undefined)
   })

@@ -63,7 +63,10 @@ export async function openTestHsm(): Promise<Hsm> {
 export interface TestStore {
   readonly store: Store
   readonly file: string
-  /** Another connection to the same file, as another process would have. Closed with the rest. */
+  /**
+   * Another connection to the same file, as another process would have. Closed with the rest. What it writes is seen from the next turn of
+   * the event loop on, as what other processes write is seen by every request that comes in after.
+   */
   second(): Promise<Store>
   /** Closes, and removes the file. */
   close(): Promise<void>

@@ -26,10 +26,27 @@ export async function openSqlite({ file, authenticator, readOnly }: SqliteOption
     // Transactions that write begin as the only writer, so there is nothing else to lock.
     await (readOnly ? refuseUnmigrated(db) : migrate(db, async () => {}))
     const dataVersion = database.prepare<[], number>('PRAGMA data_version').pluck()
-    return sqlStore(db, authenticator, () => dataVersion.get() ?? 0)
+    return sqlStore(db, authenticator, oncePerTurn(() => dataVersion.get() ?? 0))
   } catch (error) {
     database.close()
     throw error
+  }
+}
+
+/**
+ * Each request asks several times, and each time costs some microseconds. A request is received in a turn of the event loop that began
+ * after it was sent: it sees whatever had been written by then.
+ */
+function oncePerTurn(read: () => number): () => number {
+  let value: number | undefined
+  const forget = () => { value = undefined }
+  return () => {
+    if (value === undefined) {
+      value = read()
+      // Called when nothing is left to do in this turn: before the next thing is received.
+      process.nextTick(forget)
+    }
+    return value
   }
 }
 

@@ -210,8 +210,10 @@ function fromElsewhere(parts: Parts, policy: CompiledPolicy): Reason {
 function withAccount(parts: Parts, admitting: CompiledStatement): Reason {
   const identity = parts.identity()
   if (!identity) return nothing('identity policy')
-  const and = { policy: identity.policy, statement: identity.name }
-  return parts.limitOn('account') ?? { ...allowedBy('resource policy', admitting), and }
+  const limit = parts.limitOn('account')
+  if (limit) return limit
+  const { policy, name } = admitting
+  return { verdict: 'allow', by: 'resource policy', policy, statement: name, and: { policy: identity.policy, statement: identity.name } }
 }
 
 function allowedBy(by: Decider, { policy, name }: CompiledStatement): Reason {

@@ -1,5 +1,5 @@
 import type { Caller } from '../caller.js'
-import { KmsError } from '../errors.js'
+import { withoutStack, type KmsError } from '../errors.js'
 import type { Decider, Reason } from './decide.js'
 
 /** Of whom it is said that they do not allow, or deny. */
@@ -38,7 +38,7 @@ export function roleDenied({ arn, type }: Pick<Caller, 'arn' | 'type'>, action: 
   const text = type === 'WebIdentity'
     ? `Not authorized to perform ${action}`
     : `User: ${arn} is not authorized to perform: ${action} on resource: ${roleArn}`
-  return new KmsError('AccessDeniedException', text)
+  return withoutStack('AccessDeniedException', text)
 }
 
 /** Whether it was left open if there is such a resource: then nothing else may tell, either. */
@@ -50,5 +50,5 @@ const foreign = 'because the resource does not exist in this Region, no resource
   + 'explicitly denies access'
 
 function denied({ arn }: Who, action: string, on: string, tail: string): KmsError {
-  return new KmsError('AccessDeniedException', `User: ${arn} is not authorized to perform: ${action}${on} ${tail}`)
+  return withoutStack('AccessDeniedException', `User: ${arn} is not authorized to perform: ${action}${on} ${tail}`)
 }

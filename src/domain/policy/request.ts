@@ -29,7 +29,7 @@ export interface RequestFacts {
   /** Asked for when a policy first wants one of them. */
   readonly requestKeys: () => RequestKeys
   /** What condition keys shall be, of a call that is only thought of. */
-  readonly given?: RequestKeys
+  readonly given?: RequestKeys | undefined
 }
 
 export interface ResourceFacts {

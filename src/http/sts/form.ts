@@ -1,7 +1,6 @@
-const formContentType = 'application/x-www-form-urlencoded'
+const form = /^\s*application\/x-www-form-urlencoded\s*(?:;|$)/i
 
 /** Whatever parameters follow: botocore sends a charset. */
 export function isForm(contentType: string | undefined): boolean {
-  if (contentType === formContentType) return true
-  return contentType?.split(';', 1)[0]?.trim().toLowerCase() === formContentType
+  return contentType !== undefined && form.test(contentType)
 }

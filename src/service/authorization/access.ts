@@ -144,7 +144,7 @@ export class Access {
   /** The same of what is no key. */
   questionOf({ action, resource, region, of, keys = new Map() }: Permission): Question {
     const more = () => new Map([...this.#measurements(), ...keys])
-    const facts = this.#facts({}, more, { ...region !== undefined && { region }, ...of && { resource: of } })
+    const facts = this.#facts({}, more, { region, resource: of })
     return { caller: this.#asked.caller, request: new PolicyRequest(action, resource, facts), resource: undefined }
   }
 
@@ -179,8 +179,9 @@ export class Access {
 
   async #question(need: KeyNeed, key: Key, policy: CompiledPolicy, alias?: string, onSameKey = false) {
     const { caller } = this.#asked
-    const trailing = await this.#trailingDays(key, policy)
-    const aliases = await this.#aliases(key)
+    // Read only where a policy asks.
+    const trailing = this.#mayAskForTrailingDays(policy) ? await this.#trailingDays(key) : undefined
+    const aliases = mentions(caller, 'kms:resourcealiases') ? await this.#aliases(key) : undefined
     const more = () => {
       const keys = this.#measurements()
       if (trailing !== undefined) keys.set('kms:trailingdayswithoutkeyusage', trailing)
@@ -200,7 +201,7 @@ export class Access {
     const named = members.EncryptionAlgorithm
     const ofGrant = child?.constraints?.EncryptionContextEquals ?? child?.constraints?.EncryptionContextSubset
     return factsOf(this.#asked, {
-      ...question,
+      region: question.region, resource: question.resource, requestAlias: question.requestAlias,
       encryptionContext: context ?? ofGrant ?? members.EncryptionContext as Readonly<Record<string, string>> | undefined,
       requestKeys: () => requestKeysOf(operation.name, {
         input: members, ...(algorithm !== undefined || typeof named === 'string') && { algorithm: algorithm ?? String(named) },
@@ -221,17 +222,18 @@ export class Access {
     return measured
   }
 
-  /** Read only where a policy asks. */
   async #aliases({ accountId, region, keyId }: Key): Promise<readonly string[] | undefined> {
-    if (!mentions(this.#asked.caller, 'kms:resourcealiases')) return undefined
     const aliases = await this.#services.store.aliases.list(accountId, region, keyId, undefined, aliasesMax + 1)
     return aliases.length > aliasesMax ? undefined : aliases.map(({ name }) => name)
   }
 
-  async #trailingDays(key: Key, policy: CompiledPolicy): Promise<string | undefined> {
+  #mayAskForTrailingDays(policy: CompiledPolicy): boolean {
+    const { operation, caller } = this.#asked
     const asked = 'kms:trailingdayswithoutkeyusage'
-    if (!withTrailingDays.has(this.#asked.operation.name)) return undefined
-    if (!policy.keys.has(asked) && !mentions(this.#asked.caller, asked)) return undefined
+    return withTrailingDays.has(operation.name) && (policy.keys.has(asked) || mentions(caller, asked))
+  }
+
+  async #trailingDays(key: Key): Promise<string> {
     const { lastUsage } = this.#services
     const since = (await lastUsage.of(key))?.usedAt ?? Math.max(key.createdAt, lastUsage.since)
     return String(Math.max(0, Math.floor((this.#asked.time - since) / dayMs)))

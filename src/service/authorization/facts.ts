@@ -15,8 +15,8 @@ export interface CallFacts {
 
 /** What they are told of one question. */
 export interface QuestionFacts {
-  readonly region?: string
-  readonly resource?: ResourceFacts
+  readonly region?: string | undefined
+  readonly resource?: ResourceFacts | undefined
   readonly requestAlias?: string | undefined
   readonly encryptionContext?: Readonly<Record<string, string>> | undefined
   readonly requestKeys?: () => RequestKeys
@@ -40,7 +40,7 @@ export function factsOf({ caller, region, origin, time, given }: CallFacts, ques
     requestAlias: question.requestAlias,
     encryptionContext: question.encryptionContext,
     requestKeys: question.requestKeys ?? (() => noKeys),
-    ...given && { given },
+    given,
   }
 }
 

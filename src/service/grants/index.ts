@@ -48,12 +48,33 @@ export class GrantIndex {
     this.#forgetIfChangedElsewhere()
     const known = this.#keys.get(nameOf(key)) ?? await this.#load(key)
     if (!known.any) return undefined
-    for (const grants of await this.#standing(key, placesOfUse(use), known)) {
+    const places = placesOfUse(use)
+    const found = this.#inMemory(known, places, use)
+    if (found !== 'not known') return found
+    for (const grants of await this.#standing(key, places, known)) {
       for (const grant of grants) {
         if (!grantAllows(grant, use)) continue
         const genuine = this.#genuine.get(grant) ?? await this.#readAgain(grant)
         // It may have said something else when it was found.
         if (genuine && grantAllows(genuine, use)) return genuine
+      }
+    }
+    return undefined
+  }
+
+  /** What `find` answers, if that needs nothing to be read: so it is for almost every call. */
+  #inMemory({ holders: known }: KeyGrants, { holders, selectors }: Places, use: GrantUse): Grant | undefined | 'not known' {
+    for (const holder of holders) {
+      const slots = known.get(holder)
+      for (const selector of selectors) {
+        const grants = slots?.get(selector)
+        if (grants === undefined) return 'not known'
+        for (const grant of grants) {
+          if (!grantAllows(grant, use)) continue
+          const genuine = this.#genuine.get(grant)
+          if (!genuine) return 'not known'
+          if (grantAllows(genuine, use)) return genuine
+        }
       }
     }
     return undefined
@@ -91,13 +112,10 @@ export class GrantIndex {
   }
 
   /** What stands in the slots of a call, in their order. */
-  #standing(key: Key, places: Places, known: KeyGrants): readonly (readonly Grant[])[] | Promise<readonly (readonly Grant[])[]> {
-    const { standing, missing } = inMemory(known, places)
-    return missing.length === 0 ? standing : this.#withMissing(key, known, standing, missing)
-  }
-
-  async #withMissing(key: Key, known: KeyGrants, standing: (readonly Grant[])[], missing: readonly Missing[]) {
+  async #standing(key: Key, places: Places, known: KeyGrants): Promise<readonly (readonly Grant[])[]> {
     const { changes } = known
+    const { standing, missing } = placed(known, places)
+    if (missing.length === 0) return standing
     const found = await this.#store.grants.inSlots(key.region, key.keyId, missing.map(({ slot }) => slot))
     missing.forEach(({ at }, which) => { standing[at] = found[which] ?? [] })
     if (changes === known.changes) this.#remember(key, known, new Map(missing.map(({ slot }, which) => [slot, found[which] ?? []])))
@@ -179,7 +197,7 @@ const nothing: readonly Grant[] = []
 /** A slot that was not looked into yet, and its place among those of a call. */
 interface Missing { readonly slot: Slot, readonly at: number }
 
-function inMemory({ holders: known }: KeyGrants, { holders, selectors }: Places) {
+function placed({ holders: known }: KeyGrants, { holders, selectors }: Places) {
   const standing: (readonly Grant[])[] = []
   const missing: Missing[] = []
   for (const holder of holders) {

@@ -37,8 +37,12 @@ export class TokenBuckets {
     // In the order of use.
     this.#buckets.delete(name)
     this.#buckets.set(name, bucket)
-    const [oldest] = this.#buckets.keys()
-    if (this.#buckets.size > this.#max && oldest !== undefined) this.#buckets.delete(oldest)
+    if (this.#buckets.size > this.#max) this.#dropOldest()
     return takeToken(bucket, rate, now)
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#buckets.keys()
+    if (oldest !== undefined) this.#buckets.delete(oldest)
   }
 }

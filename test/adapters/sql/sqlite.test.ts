@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import BetterSqlite3 from 'better-sqlite3'
 import { migrations } from '../../../src/adapters/sql/migrations/all.js'
 import { openSqlite, type SqliteOptions } from '../../../src/adapters/sql/sqlite.js'
@@ -82,10 +83,29 @@ describe('SQLite', () => {
       const [one, two] = [await open(), await open()]
       const before = [one.generation(), two.generation()]
       await one.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
+      await nextTurn()
       expect(one.generation()).to.equal(before[0])
       expect(two.generation()).to.not.equal(before[1])
       expect(two.generation()).to.equal(two.generation())
       expect(await two.keys.get(region, keyId(1))).to.not.equal(undefined)
+    })
+
+    it('looks for what others wrote once in a turn of the event loop, and in each turn', async () => {
+      const [one, two] = [await open(), await open()]
+      const write = async (number: number) => void await one.keys.insert(sampleKey(number), [sampleVersion(number, 1)])
+      let before = two.generation()
+      for (const number of [1, 2, 3]) {
+        await write(number)
+        await nextTurn()
+        const now = two.generation()
+        expect(now, `after write ${number}`).to.not.equal(before)
+        // Nothing can be received before the turn ends, so nobody can know of this write yet.
+        edit('update keys set revision = revision + 1')
+        expect(two.generation()).to.equal(now)
+        await nextTurn()
+        expect(two.generation(), 'in the next turn').to.not.equal(now)
+        before = two.generation()
+      }
     })
 
     it('lets reservations of two connections share one cap', async () => {
@@ -125,6 +145,7 @@ describe('SQLite', () => {
         const reader = await open({ readOnly })
         const before = reader.generation()
         await server.keys.insert(sampleKey(1), [sampleVersion(1, 1)])
+        await nextTurn()
         expect(reader.generation()).to.not.equal(before)
         expect(await reader.keys.list(undefined, region, undefined, 9)).to.deep.equal([keyId(1)])
         expect((await reader.keys.get(region, keyId(1)))?.key).to.deep.equal(sampleKey(1))

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Group, ManagedPolicy, User } from '../../../src/domain/identity.js'
 import { parsePolicy } from '../../../src/domain/policy/parse.js'
@@ -76,6 +77,7 @@ describe('the directory of identities', () => {
     expect(from.versionOf(otherAccountId)).to.not.equal(others)
     expect(await policiesOf(carol, from)).to.have.length(1)
     await (await on.second()).identities.update({ ...changed, attachedPolicies: [] })
+    await nextTurn()
     expect(await policiesOf(carol, from)).to.deep.equal([])
   })
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { administratorAccess } from '../../../src/domain/policy/managed-policies.js'
 import { newAccessKey } from '../../../src/service/credentials.js'
@@ -213,6 +214,7 @@ describe('session credentials', () => {
     const role = await other.identities.get(accountId, 'role', 'worker')
     if (!role) throw new Error('the role is not there')
     await other.identities.update({ ...role, sessionsRevokedAt: on.clock.now() })
+    await nextTurn()
     await refused(lookup(), 'ExpiredTokenException')
   })
 })
