@@ -9,7 +9,7 @@ import type { Key, KeyView } from '../../domain/key.js'
 import { isReserved } from '../../domain/managed-keys.js'
 import type { CompiledPolicy } from '../../domain/policy/compile.js'
 import {
-  decideByGrant, decideByPolicies, type Decision, type PolicyOutcome, type Question, type Reason,
+  decideByGrant, decideByPolicies, type PolicyOutcome, type Question, type Reason,
 } from '../../domain/policy/decide.js'
 import { accessDenied, accountDenied, ciphertextDenied, foreignDenied, roleDenied } from '../../domain/policy/denial.js'
 import { PolicyRequest, type ContextValue, type RequestKeys } from '../../domain/policy/request.js'
@@ -82,7 +82,7 @@ export class Access {
       this.#record.decided({ action, reason: { verdict: 'no', by: 'service' } })
       throw accountDenied(caller, action)
     }
-    const { allowed, reason } = this.#byIdentity(permission)
+    const { allowed, reason } = decideByPolicies(this.questionOf(permission))
     this.#record.decided({ action, ...resource !== '*' && { resource }, reason })
     if (!allowed) throw accessDenied(caller, action, named ?? (resource === '*' ? undefined : resource), reason)
     // So that the account sees in its own part of the log what was done to it.
@@ -152,8 +152,7 @@ export class Access {
     const { caller } = this.#asked
     const outcome = await this.#decide(need, key, alias, onSameKey)
     // What only a grant can allow, the operation looks at itself.
-    const isOpen = need.decidedBy === 'grant' && outcome.reason.verdict !== 'deny'
-    if (isOpen) return outcome
+    if (need.decidedBy === 'grant' && outcome.reason.verdict !== 'deny') return outcome
     this.#record.decided({ action: need.action, resource: key.arn, reason: outcome.reason })
     if (outcome.allowed) return outcome
     // An id alone is looked for in every account; one of another account that the caller may not use is none.
@@ -189,7 +188,8 @@ export class Access {
       return keys
     }
     const facts = this.#facts(need, more, {
-      requestAlias: alias,
+      // Whoever changes an alias does not ask for the key by it (KMS developer guide, kms:RequestAlias).
+      requestAlias: need.action.endsWith('Alias') ? undefined : alias,
       resource: { accountId: key.accountId, tags: key.tags, key, ...aliases && { aliases } },
     })
     return { caller, request: new PolicyRequest(need.action, key.arn, facts), resource: { policy, accountId: key.accountId } }
@@ -207,10 +207,6 @@ export class Access {
         input: members, ...(algorithm !== undefined || typeof named === 'string') && { algorithm: algorithm ?? String(named) },
       }, more()),
     })
-  }
-
-  #byIdentity(permission: Permission): Decision {
-    return decideByPolicies(this.questionOf(permission))
   }
 
   #measurements(): Map<string, ContextValue> {
@@ -260,7 +256,7 @@ export class Access {
   #missing(need: KeyNeed, keyId: string, isForeign: boolean): KmsError {
     const { caller } = this.#asked
     const arn = keyArn(this.#scope, keyId)
-    const { allowed, reason } = this.#byIdentity({ action: need.action, resource: arn })
+    const { allowed, reason } = decideByPolicies(this.questionOf({ action: need.action, resource: arn }))
     if (allowed && !isForeign && need.foundIn !== 'ciphertext') return notFound({ arn })
     // Nothing of that name can allow it, whatever the policies of the caller say.
     const why: Reason = allowed ? { verdict: 'no', by: 'resource policy' } : reason
@@ -285,7 +281,7 @@ export class Access {
       : (await directory.alias(accountId, region, name))?.targetKeyId
     if (known !== undefined || !isOwn) return known
     const arn = aliasArn(scope, name)
-    const { allowed, reason } = this.#byIdentity({ action: need.action, resource: arn })
+    const { allowed, reason } = decideByPolicies(this.questionOf({ action: need.action, resource: arn }))
     if (!allowed) {
       this.#record.decided({ action: need.action, resource: arn, reason })
       throw accessDenied(caller, need.action, arn, reason)
