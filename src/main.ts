@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { logOf, serve, type Server } from './compose.js'
 import { readConfig, type Config } from './config.js'
@@ -94,7 +95,7 @@ function greet(server: Server, config: Config): void {
 /** What to try first. It must work as pasted, wherever the data and the checkout are. */
 export function greeting({ url, credentialsFile }: Pick<Server, 'url' | 'credentialsFile'>, tls: Config['tls']): readonly string[] {
   const credentials = existsSync(credentialsFile)
-  const certificate = tls && quoted(tls.certificate)
+  const trusted = tls && (isOwnIssuer(tls.certificate) ? quoted(tls.certificate) : '<the certificate of its CA>')
   return [
     '',
     `Claviger listens on ${url}`,
@@ -102,11 +103,17 @@ export function greeting({ url, credentialsFile }: Pick<Server, 'url' | 'credent
     'Try, in another terminal:',
     `  cd ${quoted(checkout)}`,
     credentials ? `  set -a; . ${quoted(credentialsFile)}; set +a` : '  # set AWS_ variables: access key, region, AWS_ENDPOINT_URL_KMS',
-    ...certificate ? [`  export AWS_CA_BUNDLE=${certificate} NODE_EXTRA_CA_CERTS=${certificate}`] : [],
+    ...trusted ? [`  export AWS_CA_BUNDLE=${trusted} NODE_EXTRA_CA_CERTS=${trusted}`] : [],
     '  aws kms create-key --description "my first key" --endpoint-url "$AWS_ENDPOINT_URL_KMS" --region "$AWS_REGION"',
     '  npx claviger key list',
     '',
   ]
+}
+
+/** Whether clients that trust the certificate itself can follow it to the end. */
+function isOwnIssuer(file: string): boolean {
+  const { issuer, subject } = new X509Certificate(readFileSync(file))
+  return issuer === subject
 }
 
 /** For a POSIX shell. */

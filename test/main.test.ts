@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { greeting } from '../src/main.js'
 import { adminCredentials } from '../src/inspect.js'
+import { TestCa } from './support/pki.js'
 import { removeDirectory, spawnProgram, spawnServer, temporaryDirectory } from './support/server.js'
 
 const startWaitMs = 60_000
@@ -31,8 +32,13 @@ describe('the greeting', () => {
   })
 
   it('says how clients come to trust the certificate', () => {
-    const text = greeting({ url: 'a', credentialsFile: 'b' }, { certificate: '/c.pem', key: '/k.pem' }).join('\n')
-    expect(text).to.include("export AWS_CA_BUNDLE='/c.pem' NODE_EXTRA_CA_CERTS='/c.pem'")
+    const ca = new TestCa('a CA')
+    const [own, issued] = [join(temporaryDirectory(), 'own.pem'), join(temporaryDirectory(), 'issued.pem')]
+    writeFileSync(own, ca.certificate)
+    writeFileSync(issued, ca.issue({}).certificate)
+    const said = (certificate: string) => greeting({ url: 'a', credentialsFile: 'b' }, { certificate, key: '' }).join('\n')
+    expect(said(own)).to.include(`export AWS_CA_BUNDLE='${own}' NODE_EXTRA_CA_CERTS='${own}'`)
+    expect(said(issued)).to.include('AWS_CA_BUNDLE=<the certificate of its CA>').and.not.to.include(issued)
   })
 })
 
