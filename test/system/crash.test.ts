@@ -9,7 +9,7 @@ import { killLeftovers, spawnForOneTest } from '../support/one-test.js'
 import { printSeedOfFailures, seeded } from '../support/seeded.js'
 import { removeDirectory, spawnProgram, temporaryDirectory } from '../support/server.js'
 
-const rounds = Number(process.env.CRASH_ROUNDS ?? 10)
+const rounds = Number(process.env.CRASH_ROUNDS ?? 6)
 /** Then another data directory begins: a token is searched through from end to end, so each round takes longer than the one before. */
 const roundsOfOneToken = 10
 const clients = 8
