@@ -1,6 +1,6 @@
 import type { Caller, CallerType } from '../caller.js'
 import { applies, type CompiledPolicy, type CompiledStatement } from './compile.js'
-import type { Statement } from './document.js'
+import { statementName, type Statement } from './document.js'
 import type { Naming } from './principals.js'
 import type { PolicyRequest } from './request.js'
 import { TooMuchWork } from './work.js'
@@ -93,7 +93,7 @@ function denyInAny(by: Decider, policies: readonly CompiledPolicy[], caller: Cal
 
 function denyIn(by: Decider, policy: CompiledPolicy, caller: Caller, request: PolicyRequest): Reason | undefined {
   const statement = find('Deny', policy, caller, request)
-  return statement && { verdict: 'deny', by, policy: statement.policy, statement: statement.name }
+  return statement && { verdict: 'deny', by, policy: statement.policy, statement: statementName(statement) }
 }
 
 function find(
@@ -210,12 +210,12 @@ function fromElsewhere(parts: Parts, policy: CompiledPolicy): Reason {
 function withAccount(parts: Parts, admitting: CompiledStatement): Reason {
   const identity = parts.identity()
   if (!identity) return nothing('identity policy')
-  const and = { policy: identity.policy, statement: identity.name }
+  const and = { policy: identity.policy, statement: statementName(identity) }
   return parts.limitOn('account') ?? { ...allowedBy('resource policy', admitting), and }
 }
 
-function allowedBy(by: Decider, { policy, name }: CompiledStatement): Reason {
-  return { verdict: 'allow', by, policy, statement: name }
+function allowedBy(by: Decider, statement: CompiledStatement): Reason {
+  return { verdict: 'allow', by, policy: statement.policy, statement: statementName(statement) }
 }
 
 function nothing(by: Decider): Reason {
