@@ -8,9 +8,13 @@ import { invalidPrincipal } from '../../domain/policy/parse.js'
 import type { Bindings } from '../../domain/policy/principals.js'
 import { parsePrincipal, type PrincipalRef } from '../../domain/principal.js'
 import type { Store } from '../../ports/store.js'
+import { WeightedCache } from '../weighted-cache.js'
+import { entityWeight, entryWeight, policiesWeight, policyWeight } from '../weights.js'
 
-/** Remembered at once, of each kind; beyond it the oldest goes. */
-const cachedMax = 10_000
+/** Accounts that are remembered. */
+const accountsMax = 10_000
+/** Of the other kinds each, in characters of documents and so on (weights.ts): some 10,000 usual users, or fewer heavy ones. */
+const cachedWeightMax = 8 * 1024 * 1024
 const policyArn = /^arn:aws:iam::([0-9]{12}):policy(?:\/[\w+=,.@-]+)*\/([\w+=,.@-]+)$/
 
 /** What a user or role may do, ready to be asked. */
@@ -29,16 +33,20 @@ export interface Existence { readonly exists: boolean, readonly id?: string }
  */
 export class IdentityDirectory {
   readonly #store: Store
-  readonly #accounts = new Map<string, Account | undefined>()
-  readonly #entities = new Map<string, IdentityEntity | undefined>()
-  readonly #principals = new Map<string, Principal>()
-  readonly #documents = new Map<string, CompiledPolicy | undefined>()
+  readonly #accounts = new WeightedCache<Account | undefined>(accountsMax)
+  readonly #entities: WeightedCache<IdentityEntity | undefined>
+  readonly #principals: WeightedCache<Principal>
+  /** Managed and inline policies: those of a group are compiled once for all of its users. */
+  readonly #documents: WeightedCache<CompiledPolicy | undefined>
   #generation: number
   #version = 0
   #several: { readonly version: number, readonly answer: Promise<boolean> } | undefined
 
-  constructor(store: Store) {
+  constructor(store: Store, weightMax = cachedWeightMax) {
     this.#store = store
+    this.#entities = new WeightedCache(weightMax)
+    this.#principals = new WeightedCache(weightMax)
+    this.#documents = new WeightedCache(weightMax)
     this.#generation = store.generation()
   }
 
@@ -57,7 +65,7 @@ export class IdentityDirectory {
   }
 
   async account(accountId: string): Promise<Account | undefined> {
-    return this.#remember(this.#accounts, accountId, () => this.#store.identities.account(accountId))
+    return this.#remember(this.#accounts, accountId, () => 1, () => this.#store.identities.account(accountId))
   }
 
   /** Whether there are tenants to be kept apart. Where that cannot be read, there are. */
@@ -76,7 +84,7 @@ export class IdentityDirectory {
   /** By the name as it was given: one in other letters is another. */
   async entity<K extends EntityKind>(accountId: string, kind: K, name: string): Promise<EntityOf<K> | undefined> {
     const place = `${accountId}/${kind}/${name}`
-    const found = await this.#remember(this.#entities, place, () => this.#store.identities.get(accountId, kind, name))
+    const found = await this.#remember(this.#entities, place, entityWeight, () => this.#store.identities.get(accountId, kind, name))
     return found?.name === name ? found as EntityOf<K> : undefined
   }
 
@@ -91,7 +99,7 @@ export class IdentityDirectory {
   /** Throws IntegrityError if one of its policies was changed behind the service's back. */
   async principalOf(entity: User | Role): Promise<Principal> {
     const name = `${entity.id}/${entity.revision}`
-    return this.#remember(this.#principals, name, () => this.asIfStored(entity))
+    return this.#remember(this.#principals, name, principalWeight, () => this.asIfStored(entity))
   }
 
   /** What the user or role could do if this were stored of it. */
@@ -102,7 +110,7 @@ export class IdentityDirectory {
 
   /** Compiled; undefined if there is no such policy. Whose policies an account may attach is decided where they are attached. */
   async managedPolicy(arn: string, kind: PolicyKind): Promise<CompiledPolicy | undefined> {
-    return this.#remember(this.#documents, `${kind} ${arn}`, async () => {
+    return this.#remember(this.#documents, `${kind} ${arn}`, documentWeight, async () => {
       const text = await this.document(arn)
       return text === undefined ? undefined : compilePolicyText(text, { name: arn, kind })
     })
@@ -163,7 +171,7 @@ export class IdentityDirectory {
     for (const owner of [entity, ...groups.filter(group => group !== undefined)]) {
       const of = owner === entity ? '' : ` of ${arnOfEntity(owner)}`
       for (const [name, text] of Object.entries(owner.inlinePolicies)) {
-        policies.push(compilePolicyText(text, { name: `inline policy ${name}${of}`, kind: 'identity' }))
+        policies.push(await this.#inlinePolicy(owner, `inline policy ${name}${of}`, text))
       }
       for (const arn of owner.attachedPolicies) {
         const policy = await this.managedPolicy(arn, 'identity')
@@ -173,15 +181,28 @@ export class IdentityDirectory {
     return policies
   }
 
-  async #remember<T>(cache: Map<string, T>, name: string, read: () => Promise<T>): Promise<T> {
+  /** An entity that is not stored (`asIfStored`) may have another text under the same name. */
+  async #inlinePolicy({ id }: IdentityEntity, name: string, text: string): Promise<CompiledPolicy> {
+    const compile = () => compilePolicyText(text, { name, kind: 'identity' })
+    const known = await this.#remember(this.#documents, `${id} ${name}`, documentWeight, () => Promise.resolve(compile()))
+    return known?.text === text ? known : compile()
+  }
+
+  async #remember<T>(cache: WeightedCache<T>, name: string, weightOf: (value: T) => number, read: () => Promise<T>): Promise<T> {
     const version = this.version
     if (cache.has(name)) return cache.get(name) as T
     const value = await read()
     // What was read before a write must not be remembered after it.
     if (version !== this.version) return value
-    const [oldest] = cache.keys()
-    if (cache.size >= cachedMax && oldest !== undefined) cache.delete(oldest)
-    cache.set(name, value)
+    cache.set(name, value, weightOf(value))
     return value
   }
+}
+
+function documentWeight(policy: CompiledPolicy | undefined): number {
+  return policy ? policyWeight(policy) : entryWeight
+}
+
+function principalWeight({ entity, policies, boundary }: Principal): number {
+  return entityWeight(entity) + policiesWeight([...policies, ...boundary ? [boundary] : []])
 }
