@@ -47,7 +47,7 @@ function parseIpv6(text: string): IpAddress | undefined {
   if (!head || !tail) return undefined
   const missing = 16 - head.length - tail.length
   if (right === undefined ? missing !== 0 : missing < 2) return undefined
-  return [...head, ...Array.from({ length: missing }, () => 0), ...tail]
+  return [...head, ...new Array<number>(missing).fill(0), ...tail]
 }
 
 /** The last one may be written as IPv4 where `mayEndInIpv4` says so. */
@@ -58,5 +58,10 @@ function groups(text: string, mayEndInIpv4: boolean): IpAddress | undefined {
   const ipv4 = mayEndInIpv4 && last.includes('.') ? parseIpv4(last) : undefined
   const plain = ipv4 ? parts.slice(0, -1) : parts
   if (!plain.every(part => group.test(part))) return undefined
-  return [...plain.flatMap(part => [Number.parseInt(part, 16) >> 8, Number.parseInt(part, 16) & 0xff]), ...ipv4 ?? []]
+  const bytes: number[] = []
+  for (const part of plain) {
+    const number = Number.parseInt(part, 16)
+    bytes.push(number >> 8, number & 0xff)
+  }
+  return ipv4 ? [...bytes, ...ipv4] : bytes
 }

@@ -14,6 +14,9 @@ export interface Tag { readonly TagKey: string, readonly TagValue: string }
 
 export interface RotationSchedule { readonly periodInDays: number, readonly nextRotation: number }
 
+/** KMS developer guide, Quotas: KMS keys of an account in one Region. Those that the service made for itself it makes all the same. */
+export const keysPerAccountMax = 100_000
+
 /** A KMS key: a container of versions. Times are milliseconds since the epoch. */
 export interface Key {
   readonly keyId: string

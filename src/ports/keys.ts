@@ -27,6 +27,8 @@ export interface Keys {
   regions(): Promise<readonly string[]>
   /** The regions that have a key of this id, ascending: several for a multi-Region key. Destroyed ones count only `everywhere`. */
   regionsOf(keyId: string, everywhere?: 'everywhere'): Promise<readonly string[]>
+  /** How many keys an account has in a region, but for destroyed ones. From an index, so the MAC is not checked. */
+  countOf(accountId: string, region: string): Promise<number>
   /** How many keys that are not destroyed name each key store. */
   countByKeyStore(): Promise<ReadonlyMap<string, number>>
   /** Enabled keys whose next scheduled rotation is not later than `now`, oldest first. */

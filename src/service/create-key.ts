@@ -11,6 +11,7 @@ import { parsePolicy } from '../domain/policy/parse.js'
 import { newKeyPolicy } from './authorization/new-policy.js'
 import { connectedStore, customKeyStore } from './custom-key-stores/states.js'
 import { keyMetadata } from './key-metadata.js'
+import { checkKeyQuota } from './key-quota.js'
 import { onAccount, type Call } from './operation.js'
 import type { Services } from './services.js'
 import { checkTags } from './tags.js'
@@ -37,6 +38,7 @@ export const createKey = onAccount(api.createKey, {
   ],
   async run(call, services) {
     const { Policy: policy, BypassPolicyLockoutSafetyCheck: bypass = false } = call.input
+    await checkKeyQuota(call.scope, services)
     const view = await makeKey(call.scope, ofInput(call, services), services, {
       begin: async draft => policy === undefined ? draft : { ...draft, ...await newKeyPolicy(policy, draft, call, services, bypass) },
       finish(key) {

@@ -10,9 +10,11 @@ import type { Store } from '../ports/store.js'
 import { callerOfUser } from './identities/callers.js'
 import type { IdentityDirectory, Principal } from './identities/directory.js'
 import { sealRoot } from './roots.js'
+import { WeightedCache } from './weighted-cache.js'
+import { callerWeight } from './weights.js'
 
-/** Unsealed secrets kept in memory; beyond it the oldest goes. */
-const cachedMax = 10_000
+/** Of unsealed secrets that are kept, with the policies of their users (weights.ts): some 10,000 usual ones. */
+const cachedWeightMax = 8 * 1024 * 1024
 const idRandomBytes = 10
 const secretRandomBytes = 30
 /** Nobody shall take one of ours for one of AWS's. */
@@ -34,7 +36,7 @@ export class AccessKeys {
   readonly #store: Store
   readonly #hsm: Hsm
   readonly #identities: IdentityDirectory
-  readonly #cache = new Map<string, Known>()
+  readonly #cache = new WeightedCache<Known>(cachedWeightMax)
   readonly #roots = new Map<number, Material>()
 
   constructor(store: Store, hsm: Hsm, identities: IdentityDirectory) {
@@ -72,10 +74,7 @@ export class AccessKeys {
     const credential = { caller: callerOfUser(principal, accessKeyId), secret }
     // What was read before another write must not be remembered after it.
     if (version !== this.#identities.versionOf(found.accountId)) return credential
-    this.#cache.delete(accessKeyId)
-    const [oldest] = this.#cache.keys()
-    if (this.#cache.size >= cachedMax && oldest !== undefined) this.#cache.delete(oldest)
-    this.#cache.set(accessKeyId, { version, credential })
+    this.#cache.set(accessKeyId, { version, credential }, callerWeight(credential.caller))
     return credential
   }
 

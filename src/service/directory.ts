@@ -3,9 +3,11 @@ import type { Scope } from '../domain/key-ref.js'
 import type { Alias } from '../ports/aliases.js'
 import { StaleWriteError } from '../ports/keys.js'
 import type { Store } from '../ports/store.js'
+import { WeightedCache } from './weighted-cache.js'
+import { keyWeight } from './weights.js'
 
-/** Views kept in memory; beyond it the oldest goes. */
-const cachedKeysMax = 10_000
+/** Kept in memory (weights.ts): some 9,000 usual keys, or 250 that are as heavy as can be; and 10,000 aliases. */
+const cachedKeysWeightMax = 16 * 1024 * 1024
 const cachedAliasesMax = 10_000
 /** How often a change is decided anew because another came first. */
 const changeAttemptsMax = 10
@@ -18,14 +20,15 @@ export interface Change { readonly key: Key, readonly versions?: readonly KeyVer
  */
 export class Directory {
   readonly #store: Store
-  readonly #keys = new Map<string, KeyView>()
-  readonly #aliases = new Map<string, Alias>()
+  readonly #keys: WeightedCache<KeyView>
+  readonly #aliases = new WeightedCache<Alias>(cachedAliasesMax)
   #generation: number
   /** Counts own writes: what was read before one must not be remembered after it. */
   #writes = 0
 
-  constructor(store: Store) {
+  constructor(store: Store, keysWeightMax = cachedKeysWeightMax) {
     this.#store = store
+    this.#keys = new WeightedCache(keysWeightMax)
     this.#generation = store.generation()
   }
 
@@ -33,14 +36,14 @@ export class Directory {
     this.#forgetIfChangedElsewhere()
     const name = `${region}/${keyId}`
     return this.#keys.get(name)
-      ?? this.#remember(this.#keys, cachedKeysMax, name, () => this.#store.keys.get(region, keyId))
+      ?? this.#remember(this.#keys, keyWeight, name, () => this.#store.keys.get(region, keyId))
   }
 
   async alias(accountId: string, region: string, aliasName: string): Promise<Alias | undefined> {
     this.#forgetIfChangedElsewhere()
     const name = `${accountId}/${region}/${aliasName}`
     return this.#aliases.get(name)
-      ?? this.#remember(this.#aliases, cachedAliasesMax, name, () => this.#store.aliases.get(accountId, region, aliasName))
+      ?? this.#remember(this.#aliases, () => 1, name, () => this.#store.aliases.get(accountId, region, aliasName))
   }
 
   /**
@@ -123,13 +126,13 @@ export class Directory {
     }
   }
 
-  async #remember<T>(cache: Map<string, T>, max: number, name: string, read: () => Promise<T | undefined>): Promise<T | undefined> {
+  async #remember<T>(
+    cache: WeightedCache<T>, weightOf: (value: T) => number, name: string, read: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
     const writes = this.#writes
     const value = await read()
     if (value === undefined || writes !== this.#writes) return value
-    const [oldest] = cache.keys()
-    if (cache.size >= max && oldest !== undefined) cache.delete(oldest)
-    cache.set(name, value)
+    cache.set(name, value, weightOf(value))
     return value
   }
 

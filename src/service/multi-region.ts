@@ -12,6 +12,7 @@ import { newKeyPolicy } from './authorization/new-policy.js'
 import type { Change } from './directory.js'
 import { fitsPrimary } from './key-fit.js'
 import { keyMetadata } from './key-metadata.js'
+import { checkKeyQuota } from './key-quota.js'
 import { nothingAgain, onKey } from './operation.js'
 import type { Services } from './services.js'
 import { checkTags } from './tags.js'
@@ -33,6 +34,7 @@ export const replicateKey = onKey(api.replicateKey, {
   async run(call, services) {
     const { key: { key: primary }, input } = call
     checkRegion(input.ReplicaRegion, 'ReplicaRegion', primary, services)
+    await checkKeyQuota({ accountId: primary.accountId, region: input.ReplicaRegion }, services)
     const { Policy: text = defaultPolicy(primary.accountId), BypassPolicyLockoutSafetyCheck: bypass = false } = input
     const named = { ...primary, region: input.ReplicaRegion, arn: keyArn({ ...primary, region: input.ReplicaRegion }, primary.keyId) }
     const policy = await newKeyPolicy(text, named, call, services, bypass || input.Policy === undefined)

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { Import, Key } from '../../src/domain/key.js'
 import { StaleWriteError } from '../../src/ports/keys.js'
 import type { Store } from '../../src/ports/store.js'
-import { keyId, region, rejected, sampleKey, sampleVersion } from './store-samples.js'
+import { accountId, keyId, region, rejected, sampleKey, sampleVersion } from './store-samples.js'
 
 const cap = 1_000
 
@@ -96,6 +96,19 @@ export function keysContract(store: () => Store): void {
     await rejected(store().keys.insert(sampleKey(1), [sampleVersion(2, 1)]), TypeError)
     await store().keys.insert(sampleKey(1), [sampleVersion(1, 1)])
     await rejected(store().keys.update(sampleKey(1), [sampleVersion(2, 1)]), TypeError)
+  })
+
+  it('counts the keys of an account in one region that are not destroyed', async () => {
+    const keys: readonly Partial<Key>[] = [
+      {}, { state: 'Creating' }, { state: 'PendingDeletion' }, { state: 'Destroying' }, { state: 'PendingImport' },
+      { state: 'PendingReplicaDeletion' }, { state: 'Disabled' }, { state: 'Destroyed' }, { region: 'us-east-1' },
+      { accountId: '444455556666' },
+    ]
+    for (const [at, of] of keys.entries()) {
+      await store().keys.insert(sampleKey(at, of), [sampleVersion(at, 1, { region: of.region ?? region })])
+    }
+    const counts = [[accountId, region], [accountId, 'us-east-1'], ['444455556666', region], ['444455556666', 'us-east-1']] as const
+    expect(await Promise.all(counts.map(([account, where]) => store().keys.countOf(account, where)))).to.deep.equal([7, 1, 1, 0])
   })
 
   it('counts the keys of each key store that are not destroyed, in all regions', async () => {

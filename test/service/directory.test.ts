@@ -44,6 +44,20 @@ describe('directory', () => {
     expect(reads).to.deep.equal(['get'])
   })
 
+  it('keeps keys as far as they are not too heavy, and reads the others again', async () => {
+    const policy = 'x'.repeat(10_000)
+    for (const number of [2, 3, 4]) await opened.store.keys.insert({ ...sampleKey(number), policy }, [sampleVersion(number, 1)])
+    // Room for two such keys.
+    directory = new Directory(store, 50_000)
+    const readsOf = async (number: number) => {
+      reads = []
+      expect((await directory.key(region, keyId(number)))?.key.keyId).to.equal(keyId(number))
+      return reads.length
+    }
+    expect([await readsOf(2), await readsOf(3), await readsOf(2), await readsOf(4)]).to.deep.equal([1, 1, 0, 1])
+    expect([await readsOf(2), await readsOf(4), await readsOf(3)]).to.deep.equal([0, 0, 1])
+  })
+
   it('reads an alias once', async () => {
     await opened.store.aliases.insert(alias)
     expect(await directory.alias(accountId, region, 'alias/a')).to.deep.equal(alias)

@@ -1,10 +1,11 @@
 import type { Kysely } from 'kysely'
 import { visibleStates } from '../../domain/key-state.js'
-import type { KeyVersionState } from '../../domain/key.js'
+import type { KeyState, KeyVersionState } from '../../domain/key.js'
 import type { KeyName } from '../../ports/keys.js'
 import type { Tables } from './schema.js'
 
 /* The questions of ports/keys.ts that answer names only. */
+const countedStates: readonly KeyState[] = [...visibleStates, 'Creating', 'Destroying']
 const unsettledVersions: readonly KeyVersionState[] = ['creating', 'destroying']
 
 export async function listKeyIds(
@@ -16,6 +17,14 @@ export async function listKeyIds(
     .orderBy('key_id').limit(limit)
     .execute()
   return rows.map(row => row.key_id)
+}
+
+/** The states by name: so many ranges of an index, where `!=` would go through all of the account, tombstones included. */
+export async function countKeysOf(db: Kysely<Tables>, accountId: string, region: string): Promise<number> {
+  const { keys } = await db.selectFrom('keys').select(({ fn }) => fn.countAll<number | bigint | string>().as('keys'))
+    .where('region', '=', region).where('account_id', '=', accountId).where('state', 'in', countedStates)
+    .executeTakeFirstOrThrow()
+  return Number(keys)
 }
 
 export async function countKeysByStore(db: Kysely<Tables>): Promise<ReadonlyMap<string, number>> {

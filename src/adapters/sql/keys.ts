@@ -3,7 +3,7 @@ import { isVisible } from '../../domain/key-state.js'
 import type { Key, KeyVersion, KeyView } from '../../domain/key.js'
 import { IntegrityError, StaleWriteError, type KeyChange, type KeyName, type Keys } from '../../ports/keys.js'
 import {
-  countKeysByStore, keysDueForDeletion, keysDueForExpiry, keysDueForRotation, listKeyIds, regionsOfKey, unsettledKeys,
+  countKeysByStore, countKeysOf, keysDueForDeletion, keysDueForExpiry, keysDueForRotation, listKeyIds, regionsOfKey, unsettledKeys,
 } from './key-queries.js'
 import { keyColumns, keyOf, newSealBudget, versionColumns, versionOf } from './key-rows.js'
 import type { AuthenticatedRows } from './rows.js'
@@ -87,6 +87,10 @@ export class SqlKeys implements Keys {
 
   list(accountId: string | undefined, region: string, after: string | undefined, limit: number): Promise<readonly string[]> {
     return listKeyIds(this.#db, accountId, region, after, limit)
+  }
+
+  async countOf(accountId: string, region: string): Promise<number> {
+    return countKeysOf(this.#db, accountId, region)
   }
 
   async countByKeyStore(): Promise<ReadonlyMap<string, number>> {

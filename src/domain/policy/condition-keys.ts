@@ -6,15 +6,14 @@ import { foldCase } from './fold-case.js'
 import type { ContextValue, PolicyRequest } from './request.js'
 import type { Work } from './work.js'
 
-/** The value of a condition key in a request; undefined where the request has not got it. */
-export type KeyReader = (request: PolicyRequest) => ContextValue | undefined
-
 /** What the values of a key are, for people; operators work on texts. `multi`: a key may have several values in one request. */
 export type KeyType = 'String' | 'Bool' | 'Numeric' | 'Date' | 'ARN' | 'IP'
 
 export interface ConditionKey {
   /** As AWS spells it; `<name>` stands for what follows the prefix. */
   readonly name: string
+  /** Where its `<…>` begins; negative if it has none. */
+  readonly restAt: number
   readonly type: KeyType
   readonly multi?: true
   /** Only in policies of identities (KMS developer guide, kms:ResourceAliases). */
@@ -26,7 +25,7 @@ export interface ConditionKey {
 function key(
   name: string, type: KeyType, read: ConditionKey['read'], more: Pick<ConditionKey, 'multi' | 'identityOnly'> = {},
 ): ConditionKey {
-  return { name, type, read, ...more }
+  return { name, restAt: name.indexOf('<'), type, read, ...more }
 }
 
 /** Of the members of some operations: service/authorization/request-keys.ts fills them in. */
@@ -152,27 +151,29 @@ export const conditionKeys: readonly ConditionKey[] = [
 
 const exact = new Map(conditionKeys.filter(({ name }) => !name.includes('<')).map(one => [one.name.toLowerCase(), one]))
 const families = conditionKeys.filter(({ name }) => name.includes('<'))
-  .map(one => ({ one, prefix: one.name.slice(0, one.name.indexOf('<')).toLowerCase() }))
+  .map(one => ({ one, prefix: one.name.slice(0, one.restAt).toLowerCase() }))
 
-/** The definition behind a name, in any case, and what stands for its `<…>`; undefined for a key that the service does not know. */
-function definitionOf(lower: string): { readonly one: ConditionKey, readonly rest: string } | undefined {
-  const known = exact.get(lower)
-  if (known) return { one: known, rest: '' }
-  const family = families.find(({ prefix }) => lower.startsWith(prefix) && lower.length > prefix.length)
-  return family && { one: family.one, rest: lower.slice(family.prefix.length) }
+/** The definition behind a name in small letters; undefined for a key that the service does not know. */
+export function conditionKey(lower: string): ConditionKey | undefined {
+  return exact.get(lower) ?? families.find(({ prefix }) => lower.startsWith(prefix) && lower.length > prefix.length)?.one
+}
+
+/** Whether it is the whole name of a key that the service knows, and no name that somebody made up. */
+export function isOwnKey(lower: string): boolean {
+  return exact.has(lower)
 }
 
 /**
- * How the value of a key is read, whatever its case. A key that the service does not know may be one of an identity provider
- * (`issuer.example/path:sub`), which the request has or has not.
+ * The value of a key in a request, by its name in small letters and its definition; undefined where the request has not got it. A key that
+ * the service does not know may be one of an identity provider (`issuer.example/path:sub`), which the request has or has not.
  */
-export function readerOf(name: string, kind: PolicyKind): KeyReader {
-  const lower = foldCase(name)
-  const found = definitionOf(lower)
-  if (!found) return request => request.facts.given?.get(lower) ?? request.requestKeys.get(lower)
-  const { one, rest } = found
-  if (one.identityOnly && kind !== 'identity' && kind !== 'limit') return () => undefined
-  return request => request.facts.given?.get(lower) ?? one.read(request, rest)
+export function readKey(
+  lower: string, known: ConditionKey | undefined, kind: PolicyKind, request: PolicyRequest,
+): ContextValue | undefined {
+  const { facts: { given } } = request
+  if (!known) return given?.get(lower) ?? request.requestKeys.get(lower)
+  if (known.identityOnly && kind !== 'identity' && kind !== 'limit') return undefined
+  return given?.get(lower) ?? known.read(request, known.restAt < 0 ? '' : lower.slice(known.restAt))
 }
 
 /** Hex digits that people write in either case (KMS developer guide, kms:RecipientAttestation). */

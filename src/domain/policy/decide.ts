@@ -1,6 +1,6 @@
 import type { Caller, CallerType } from '../caller.js'
 import { applies, type CompiledPolicy, type CompiledStatement } from './compile.js'
-import type { Statement } from './document.js'
+import { statementName, type Statement } from './document.js'
 import type { Naming } from './principals.js'
 import type { PolicyRequest } from './request.js'
 import { TooMuchWork } from './work.js'
@@ -93,7 +93,7 @@ function denyInAny(by: Decider, policies: readonly CompiledPolicy[], caller: Cal
 
 function denyIn(by: Decider, policy: CompiledPolicy, caller: Caller, request: PolicyRequest): Reason | undefined {
   const statement = find('Deny', policy, caller, request)
-  return statement && { verdict: 'deny', by, policy: statement.policy, statement: statement.name }
+  return statement && { verdict: 'deny', by, policy: statement.policy, statement: statementName(statement) }
 }
 
 function find(
@@ -212,12 +212,12 @@ function withAccount(parts: Parts, admitting: CompiledStatement): Reason {
   if (!identity) return nothing('identity policy')
   const limit = parts.limitOn('account')
   if (limit) return limit
-  const { policy, name } = admitting
-  return { verdict: 'allow', by: 'resource policy', policy, statement: name, and: { policy: identity.policy, statement: identity.name } }
+  const and = { policy: identity.policy, statement: statementName(identity) }
+  return { verdict: 'allow', by: 'resource policy', policy: admitting.policy, statement: statementName(admitting), and }
 }
 
-function allowedBy(by: Decider, { policy, name }: CompiledStatement): Reason {
-  return { verdict: 'allow', by, policy, statement: name }
+function allowedBy(by: Decider, statement: CompiledStatement): Reason {
+  return { verdict: 'allow', by, policy: statement.policy, statement: statementName(statement) }
 }
 
 function nothing(by: Decider): Reason {

@@ -1,6 +1,9 @@
-import type { Caller } from '../caller.js'
-import { applies, type CompiledPolicy, type CompiledStatement } from './compile.js'
+import {
+  applies, hasAction, hasResource, missingVariables, namingBy, type CompiledPolicy, type CompiledStatement,
+} from './compile.js'
+import { holds, listOf, seenBy } from './conditions.js'
 import type { Decider, Question } from './decide.js'
+import { statementName } from './document.js'
 import type { Naming } from './principals.js'
 import { PolicyRequest } from './request.js'
 import { TooMuchWork } from './work.js'
@@ -47,25 +50,22 @@ function policiesOf({ caller, resource }: Question): readonly (readonly [Decider
 }
 
 function trace(by: Decider, statement: CompiledStatement, { caller, request }: Question): StatementTrace {
-  const { policy, name, effect } = statement
+  const { policy, effect, kind } = statement
   // Each statement has the steps of a whole decision: what comes late must not look as if it did not fit.
   const asked = () => new PolicyRequest(request.action, request.resource, request.facts)
-  const isAbout = fits(() => statement.hasAction(request.action, asked().work))
+  const isAbout = fits(() => hasAction(statement, request.action, asked().work))
   return {
-    by, policy, statement: name, effect,
+    by, policy, statement: statementName(statement), effect,
     applies: isAbout && fits(() => applies(statement, caller, asked()) !== undefined),
     action: isAbout,
-    naming: namingOf(statement, caller),
-    resource: fits(() => statement.hasResource(asked())),
-    conditions: statement.conditions.map(({ written, test, seen }) => ({
-      ...written, seen: seen(asked()), holds: fits(() => test(asked())),
+    naming: namingBy(statement, caller),
+    resource: fits(() => hasResource(statement, asked())),
+    conditions: statement.conditions.map(condition => ({
+      operator: condition.rule.written, key: condition.key, values: listOf(condition.written),
+      seen: seenBy(condition, kind, asked()), holds: fits(() => holds(condition, kind, asked())),
     })),
-    missing: statement.missingVariables(asked()),
+    missing: missingVariables(statement, asked()),
   }
-}
-
-function namingOf({ naming, effect }: CompiledStatement, caller: Caller): Naming | 'identity' | undefined {
-  return naming ? naming(caller, effect) : 'identity'
 }
 
 /** What takes too many steps allows nothing. */

@@ -33,7 +33,7 @@ function refuseDuplicates(text: string, fail: (sentence: string) => never, nesti
     } else if (whole === '}' || whole === ']') {
       open.pop()
     } else if (quoted !== undefined && colon !== undefined) {
-      const name = foldCase(JSON.parse(quoted) as string)
+      const name = foldCase(quoted.includes('\\') ? JSON.parse(quoted) as string : quoted.slice(1, -1))
       const names = open.at(-1)
       // Element names and condition keys are told apart without regard to case.
       if (names?.has(name)) fail('The policy has an element twice')

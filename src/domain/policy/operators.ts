@@ -1,48 +1,48 @@
-import { isInRange, parseIp, parseIpRange } from '../ip.js'
+import { isInRange, parseIp, parseIpRange, type IpRange } from '../ip.js'
 import { readDate } from './date.js'
 import { foldCase } from './fold-case.js'
-import { globOf, isAnyRun, matches, textOf, type Pattern } from './glob.js'
+import { isAnyRun, matches, type Pattern } from './glob.js'
 import type { Work } from './work.js'
 
-/** Whether a value of the request is one of those in the policy. */
-export type Matcher = (actual: string, work: Work) => boolean
+/** A value of the policy, ready to be compared with: a text or pattern is the one of the document, wherever that can be. */
+export type Wanted = string | number
 
 /** A family of condition operators (IAM User Guide, Condition operators): everything there is to know of each, in one row. */
 export interface Operator {
   /** true where no value of the policy may match. */
   readonly negated: boolean
-  /** Whether `*` and `?` in the policy's value are wildcards. */
+  /** Whether `*` and `?` in the policy's value are wildcards: it is a pattern then (glob.ts). */
   readonly wildcards: boolean
   /** Whether policy variables are replaced (IAM User Guide, Policy variables: with strings and ARNs only). */
   readonly variables: boolean
   /** Whether a value can stand in a policy at all. Values with variables are not looked at. */
   readonly isValue: (text: string) => boolean
-  readonly anyOf: (wanted: readonly Pattern[]) => Matcher
+  readonly wantedOf: (value: string) => Wanted
+  /** Whether a value of the request is one of those in the policy. */
+  readonly isOneOf: (actual: string, wanted: readonly Wanted[], work: Work) => boolean
 }
 
 type Family = Omit<Operator, 'negated'>
-type Comparison<T> = (actual: T, work: Work) => boolean
 
 /** What is read of a value is read once, however many it is compared with; what cannot be read matches nothing. */
-function family<T>(
-  { read, compare, ...rest }: Omit<Family, 'anyOf'> & {
-    readonly read: (text: string) => T | undefined, readonly compare: (wanted: Pattern) => Comparison<T>
+function family<T, W extends Wanted>(
+  { read, compare, ...rest }: Omit<Family, 'isOneOf' | 'wantedOf'> & {
+    readonly read: (text: string) => T | undefined
+    readonly wantedOf: (value: string) => W
+    readonly compare: (actual: T, wanted: W, work: Work) => boolean
   },
 ): Family {
   return {
     ...rest,
-    anyOf(wanted) {
-      const comparisons = wanted.map(compare)
-      return (text, work) => {
-        work.read(text.length)
-        const actual = read(text)
-        if (actual === undefined) return false
-        for (const holds of comparisons) {
-          work.spend(1)
-          if (holds(actual, work)) return true
-        }
-        return false
+    isOneOf(text, wanted, work) {
+      work.read(text.length)
+      const actual = read(text)
+      if (actual === undefined) return false
+      for (const value of wanted) {
+        work.spend(1)
+        if (compare(actual, value as W, work)) return true
       }
+      return false
     },
   }
 }
@@ -52,32 +52,24 @@ const asItIs = (text: string) => text
 
 /** Of texts without wildcards, each read by the same function. */
 function text(read: (text: string) => string, of: Partial<Family> = {}): Family {
-  const compare = (wanted: Pattern) => {
-    const expected = read(textOf(wanted))
-    return (actual: string) => actual === expected
-  }
-  return family({ wildcards: false, variables: true, isValue: anything, ...of, read, compare })
+  const rest = { wildcards: false, variables: true, isValue: anything, ...of }
+  return family({ ...rest, read, wantedOf: read, compare: (actual, wanted: string) => actual === wanted })
 }
 
 const equals = text(asItIs)
 const equalsIgnoringCase = text(foldCase)
 const like = family({
-  wildcards: true, variables: true, isValue: anything, read: asItIs,
-  compare(wanted) {
-    const glob = globOf(wanted)
-    return (actual, work) => matches(glob, actual, work)
-  },
+  wildcards: true, variables: true, isValue: anything, read: asItIs, wantedOf: asItIs,
+  compare: (actual, wanted: Pattern, work) => matches(wanted, actual, work),
 })
 
 type Order = (actual: number, wanted: number) => boolean
 
-function ordered(read: (text: string) => number | undefined, holds: Order): Family {
+function ordered(read: (text: string) => number | undefined, compare: Order): Family {
   return family({
     wildcards: false, variables: false, isValue: value => read(value) !== undefined, read,
-    compare(pattern) {
-      const wanted = read(textOf(pattern))
-      return actual => wanted !== undefined && holds(actual, wanted)
-    },
+    // Nothing compares with what is no number.
+    wantedOf: value => read(value) ?? NaN, compare,
   })
 }
 
@@ -110,24 +102,31 @@ const binary = text(value => Buffer.from(value, 'base64').toString('base64'), { 
 
 const ip = family({
   wildcards: false, variables: false, isValue: value => parseIpRange(value) !== undefined, read: parseIp,
-  compare(pattern) {
-    const range = parseIpRange(textOf(pattern))
-    return actual => range !== undefined && isInRange(actual, range)
+  wantedOf(value) {
+    const range = parseIpRange(value)
+    return range ? packRange(range) : ''
   },
+  compare: (actual, wanted: string) => wanted !== '' && isInRange(actual, unpackRange(wanted)),
 })
+
+/** As a text, which weighs a tenth of a list of numbers: the bits, then the bytes. */
+function packRange({ network, bits }: IpRange): string {
+  return String.fromCharCode(bits, ...network)
+}
+
+function unpackRange(packed: string): IpRange {
+  const network: number[] = []
+  for (let at = 1; at < packed.length; at++) network.push(packed.charCodeAt(at))
+  return { network, bits: packed.charCodeAt(0) }
+}
 
 /** `arn:partition:service:region:account:resource`; the last part may have colons of its own. */
 const arnParts = 6
-const colon = ':'.charCodeAt(0)
 
 /** Part by part, so that no wildcard reaches over a colon; a lone `*` is every ARN. */
 const arn = family({
   wildcards: true, variables: true, isValue: value => value === '*' || value.split(':').length >= arnParts, read: partsOfArn,
-  compare(pattern) {
-    if (isAnyRun(pattern)) return () => true
-    const wanted = partsOfPattern(pattern).map(globOf)
-    return (actual, work) => wanted.length === arnParts && wanted.every((part, at) => matches(part, actual[at] ?? '', work))
-  },
+  wantedOf: asItIs, compare: matchesParts,
 })
 
 function partsOfArn(value: string): readonly string[] | undefined {
@@ -135,13 +134,16 @@ function partsOfArn(value: string): readonly string[] | undefined {
   return parts.length < arnParts ? undefined : [...parts.slice(0, arnParts - 1), parts.slice(arnParts - 1).join(':')]
 }
 
-function partsOfPattern(pattern: Pattern): readonly Pattern[] {
-  const parts: number[][] = [[]]
-  for (const unit of pattern) {
-    if (unit === colon && parts.length < arnParts) parts.push([])
-    else parts.at(-1)?.push(unit)
+/** No colon is ever part of a wildcard, so the parts of a pattern lie between its colons as they do in an ARN. */
+function matchesParts(actual: readonly string[], pattern: Pattern, work: Work): boolean {
+  if (isAnyRun(pattern)) return true
+  let from = 0
+  for (const [at, part] of actual.entries()) {
+    const colon = at < arnParts - 1 ? pattern.indexOf(':', from) : pattern.length
+    if (colon < 0 || !matches(pattern, part, work, from, colon)) return false
+    from = colon + 1
   }
-  return parts
+  return true
 }
 
 /** By the name in the policy, without set prefix and without `IfExists`; `Null` is in conditions.ts. */

@@ -6,7 +6,8 @@ import {
 } from './document.js'
 import { foldCase } from './fold-case.js'
 import { isJsonObject, parseStrictly, type Json } from './json.js'
-import { operators, parseOperator } from './operators.js'
+import { operators, parseOperator, type OperatorName } from './operators.js'
+import { checkParts } from './size.js'
 import { parseTemplate } from './variables.js'
 
 /** KMS developer guide, Quotas: key policy document size. */
@@ -49,10 +50,17 @@ const rulesOf: Readonly<Record<PolicyKind, Rules>> = {
 }
 
 /**
- * Reads a policy document (IAM User Guide, Grammar of the JSON policy language). Throws MalformedPolicyDocumentException, naming the
- * statement, and for a key policy that is too large LimitExceededException.
+ * Reads a policy document that somebody brings (IAM User Guide, Grammar of the JSON policy language). Throws
+ * MalformedPolicyDocumentException, naming the statement or the limit, and for a key policy that is too large LimitExceededException.
  */
 export function parsePolicy(text: string, kind: PolicyKind): PolicyDocument {
+  const document = parseStoredPolicy(text, kind)
+  checkParts(document, malformed)
+  return document
+}
+
+/** `parsePolicy` of one that is stored: it may have more parts than a new one, because it was stored before there was a limit to them. */
+export function parseStoredPolicy(text: string, kind: PolicyKind): PolicyDocument {
   if (kind === 'key' && Buffer.byteLength(text) > policyBytesMax) {
     throw new KmsError('LimitExceededException', `The key policy is larger than ${policyBytesMax} bytes`)
   }
@@ -165,13 +173,13 @@ class StatementReader {
   #readConditions(condition: unknown): readonly Condition[] {
     if (!isJsonObject(condition)) this.#fail('Condition must be a JSON object')
     return Object.entries(condition).flatMap(([operator, keys]) => {
-      if (!parseOperator(operator)) this.#fail(`there is no condition operator ${quoted(operator)}`)
+      const name = parseOperator(operator) ?? this.#fail(`there is no condition operator ${quoted(operator)}`)
       if (!isJsonObject(keys)) this.#fail('A condition operator must be a JSON object')
-      return Object.entries(keys).map(([key, values]) => this.#readCondition(operator, key, values))
+      return Object.entries(keys).map(([key, values]) => this.#readCondition(operator, name, key, values))
     })
   }
 
-  #readCondition(operator: string, key: string, written: unknown): Condition {
+  #readCondition(operator: string, name: OperatorName, key: string, written: unknown): Condition {
     if (!conditionKeyForm.test(key)) this.#fail(`${quoted(key)} is not a condition key`)
     const list: readonly unknown[] = Array.isArray(written) ? written : [written]
     if (list.length === 0) this.#fail(`${quoted(key)} has no value`)
@@ -181,12 +189,11 @@ class StatementReader {
       malformed(`OverlyPermissiveCondition: in ${statementName({ number: this.#number, sid: this.#sid })}, ForAllValues is true for a `
         + `request without ${quoted(key)}`)
     }
-    for (const value of values) this.#checkValue(operator, value)
+    for (const value of values) this.#checkValue(operator, name, value)
     return { operator, key, values }
   }
 
-  #checkValue(written: string, value: string): void {
-    const { base } = parseOperator(written) ?? { base: '' }
+  #checkValue(written: string, { base }: OperatorName, value: string): void {
     if (base === 'Null' && !/^(?:true|false)$/i.test(value)) this.#fail('Null takes true or false')
     const operator = operators.get(base)
     if (!operator) return

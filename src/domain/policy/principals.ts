@@ -11,24 +11,34 @@ export type Naming = 'session' | 'user' | 'role' | 'service' | 'provider' | 'any
 /** Unique ids of the users and roles that a policy names, as they were when it was set: whoever bears a name later is another. */
 export type Bindings = Readonly<Record<string, string>>
 
-type Namer = (caller: Caller) => Naming | undefined
+/** One name of a statement, and what it would make of the caller that bears it. */
+interface Name {
+  readonly naming: Naming
+  /** An ARN; the number of an account, the name of a service. */
+  readonly name: string
+  readonly uniqueId: string | undefined
+}
+
+/** Whom a statement is about. */
+export interface CompiledPrincipals { readonly not: boolean, readonly names: readonly Name[] }
+
+export function compilePrincipals({ not, names }: Principals, bindings: Bindings): CompiledPrincipals {
+  return { not, names: names.map(name => compileName(name, bindings)).filter(name => name !== undefined) }
+}
 
 /** How the principals of a statement name a caller; undefined where they do not. */
-export type PrincipalTest = (caller: Caller, effect: 'Allow' | 'Deny') => Naming | undefined
-
-export function compilePrincipals({ not, names }: Principals, bindings: Bindings): PrincipalTest {
-  const namers = names.map(name => namerOf(name, bindings))
-  return not ? notNamed(namers) : (caller, effect) => strongest(namers, caller, effect)
+export function namingOf({ not, names }: CompiledPrincipals, caller: Caller, effect: 'Allow' | 'Deny'): Naming | undefined {
+  return not ? notNamed(names, caller, effect) : strongest(names, caller, effect)
 }
 
 const order: readonly Naming[] = ['session', 'user', 'service', 'provider', 'role', 'anyone', 'account']
 
 /** In a Deny the account is everybody in it; in an Allow whoever is named more closely needs nothing of the account. */
-function strongest(namers: readonly Namer[], caller: Caller, effect: 'Allow' | 'Deny'): Naming | undefined {
+function strongest(names: readonly Name[], caller: Caller, effect: 'Allow' | 'Deny'): Naming | undefined {
   let found: Naming | undefined
-  for (const namer of namers) {
-    const naming = namer(caller)
-    if (naming === undefined) continue
+  for (const name of names) {
+    if (!fits[name.naming](caller, name)) continue
+    const { naming } = name
     if (effect === 'Deny') return naming
     if (found === undefined || order.indexOf(naming) < order.indexOf(found)) found = naming
   }
@@ -45,32 +55,37 @@ const namesOf: Readonly<Record<CallerType, readonly Naming[]>> = {
 }
 
 /** Everybody but those that are listed. An Allow leaves out whoever is named in any way, a Deny only whoever is named in every way. */
-function notNamed(namers: readonly Namer[]): PrincipalTest {
-  return (caller, effect) => {
-    const namings = namers.map(namer => namer(caller)).filter(naming => naming !== undefined)
-    if (namings.includes('anyone')) return undefined
-    const spared = effect === 'Allow' ? namings.length > 0 : namesOf[caller.type].every(name => namings.includes(name))
-    return spared ? undefined : 'anyone'
-  }
+function notNamed(names: readonly Name[], caller: Caller, effect: 'Allow' | 'Deny'): Naming | undefined {
+  const namings = names.filter(name => fits[name.naming](caller, name)).map(({ naming }) => naming)
+  if (namings.includes('anyone')) return undefined
+  const spared = effect === 'Allow' ? namings.length > 0 : namesOf[caller.type].every(name => namings.includes(name))
+  return spared ? undefined : 'anyone'
 }
 
-function namerOf({ type, name }: PrincipalName, bindings: Bindings): Namer {
-  if (type === 'Service') return caller => caller.type === 'Service' && caller.uniqueId === name ? 'service' : undefined
-  if (type === 'Federated') return caller => caller.type === 'WebIdentity' && caller.session?.provider === name ? 'provider' : undefined
-  if (type === 'CanonicalUser') return () => undefined
-  return name === '*' ? () => 'anyone' : awsNamer(name, Object.hasOwn(bindings, name) ? bindings[name] : undefined)
+const anyone: Name = { naming: 'anyone', name: '*', uniqueId: undefined }
+
+/** undefined for what never names anybody here: canonical users, and federated users, of whom no credentials are ever issued. */
+function compileName({ type, name }: PrincipalName, bindings: Bindings): Name | undefined {
+  if (type === 'Service') return { naming: 'service', name, uniqueId: undefined }
+  if (type === 'Federated') return { naming: 'provider', name, uniqueId: undefined }
+  if (type === 'CanonicalUser') return undefined
+  if (name === '*') return anyone
+  const ref = parsePrincipal(name)
+  if (ref === undefined || ref.kind === 'federated') return undefined
+  if (ref.kind === 'account') return { naming: 'account', name: ref.accountId, uniqueId: undefined }
+  return { naming: ref.kind, name, uniqueId: Object.hasOwn(bindings, name) ? bindings[name] : undefined }
 }
 
 /** Without an id, from before ids were kept, the ARN decides. */
-function awsNamer(name: string, uniqueId: string | undefined): Namer {
-  const ref = parsePrincipal(name)
-  const isBound = (caller: Caller) => uniqueId === undefined || caller.uniqueId === uniqueId
-  switch (ref?.kind) {
-    case 'account': return caller => caller.accountId === ref.accountId ? 'account' : undefined
-    case 'user': return caller => caller.type === 'User' && caller.arn === name && isBound(caller) ? 'user' : undefined
-    case 'role': return caller => caller.type === 'AssumedRole' && caller.principalArn === name && isBound(caller) ? 'role' : undefined
-    case 'session': return caller => caller.type === 'AssumedRole' && caller.arn === name && isBound(caller) ? 'session' : undefined
-    // No credentials of federated users are ever issued here.
-    case 'federated': case undefined: return () => undefined
-  }
+const isBound = ({ uniqueId }: Name, caller: Caller) => uniqueId === undefined || caller.uniqueId === uniqueId
+
+/** Whether the caller is who is named. */
+const fits: Readonly<Record<Naming, (caller: Caller, of: Name) => boolean>> = {
+  session: (caller, of) => caller.type === 'AssumedRole' && caller.arn === of.name && isBound(of, caller),
+  user: (caller, of) => caller.type === 'User' && caller.arn === of.name && isBound(of, caller),
+  role: (caller, of) => caller.type === 'AssumedRole' && caller.principalArn === of.name && isBound(of, caller),
+  service: (caller, { name }) => caller.type === 'Service' && caller.uniqueId === name,
+  provider: (caller, { name }) => caller.type === 'WebIdentity' && caller.session?.provider === name,
+  anyone: () => true,
+  account: (caller, { name }) => caller.accountId === name,
 }

@@ -3,26 +3,39 @@ import type { Key } from '../../domain/key.js'
 import { compilePolicyText, type CompiledPolicy } from '../../domain/policy/compile.js'
 import { rootArn } from '../../domain/principal.js'
 import type { Log } from '../../ports/log.js'
+import { WeightedCache } from '../weighted-cache.js'
+import { entryWeight } from '../weights.js'
 
 export const keyPolicyName = 'key policy'
 
 /** What may be done about a policy that this version cannot read; its account decides by whom. */
 const repairs = ['kms:DescribeKey', 'kms:GetKeyPolicy', 'kms:PutKeyPolicy']
 
-/** The policies of keys, compiled once for as long as the key stays as it is. */
+/** Of compiled policies of keys that are kept, in characters of their texts: some 9,000 usual ones, or 250 of the longest. */
+const compiledWeightMax = 8 * 1024 * 1024
+
+interface Known {
+  readonly policy: string
+  readonly policyBindings: Key['policyBindings']
+  readonly compiled: CompiledPolicy
+}
+
+/** The policies of keys, compiled once for as long as the policy stays as it is and there is room for it; then once more. */
 export class KeyPolicies {
   readonly #log: Log
-  readonly #compiled = new WeakMap<Key, CompiledPolicy>()
+  readonly #known: WeightedCache<Known>
 
-  constructor(log: Log) {
+  constructor(log: Log, weightMax = compiledWeightMax) {
     this.#log = log
+    this.#known = new WeightedCache(weightMax)
   }
 
   of(key: Key): CompiledPolicy {
-    const known = this.#compiled.get(key)
-    if (known) return known
+    const { arn, policy, policyBindings } = key
+    const known = this.#known.get(arn)
+    if (known?.policy === policy && known.policyBindings === policyBindings) return known.compiled
     const compiled = this.#compile(key)
-    this.#compiled.set(key, compiled)
+    this.#known.set(arn, { policy, policyBindings, compiled }, entryWeight + policy.length)
     return compiled
   }
 

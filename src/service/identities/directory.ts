@@ -9,9 +9,13 @@ import type { Bindings } from '../../domain/policy/principals.js'
 import { parsePrincipal, type PrincipalRef } from '../../domain/principal.js'
 import { IntegrityError } from '../../ports/keys.js'
 import type { Store } from '../../ports/store.js'
+import { WeightedCache } from '../weighted-cache.js'
+import { entityWeight, entryWeight, policiesWeight, policyWeight } from '../weights.js'
 
-/** Remembered at once, of each kind; beyond it the oldest goes. */
-const cachedMax = 10_000
+/** Accounts that are remembered. */
+const accountsMax = 10_000
+/** Of the other kinds each, in characters of documents and so on (weights.ts): some 10,000 usual users, or fewer heavy ones. */
+const cachedWeightMax = 8 * 1024 * 1024
 const policyArn = /^arn:aws:iam::([0-9]{12}):policy(?:\/[\w+=,.@-]+)*\/([\w+=,.@-]+)$/
 
 /** What a user or role may do, ready to be asked. */
@@ -26,6 +30,9 @@ export interface Existence { readonly exists: boolean, readonly id?: string }
 
 interface Remembered<T> { readonly version: number, readonly value: T }
 
+/** Of something that is remembered: whose it is, and a name that nothing else of its kind has. */
+interface Place { readonly accountId: string, readonly name: string }
+
 /**
  * Accounts, users, roles and their policies, read once and then remembered. Every write to them ends with `forget`; writes of other
  * processes show in `Store.generation`. Whoever keeps what was read here keeps `versionOf` its account with it: what one account changes
@@ -33,10 +40,11 @@ interface Remembered<T> { readonly version: number, readonly value: T }
  */
 export class IdentityDirectory {
   readonly #store: Store
-  readonly #accounts = new Map<string, Remembered<Account | undefined>>()
-  readonly #entities = new Map<string, Remembered<IdentityEntity | undefined>>()
-  readonly #principals = new Map<string, Remembered<Principal>>()
-  readonly #documents = new Map<string, Remembered<CompiledPolicy | undefined>>()
+  readonly #accounts = new WeightedCache<Remembered<Account | undefined>>(accountsMax)
+  readonly #entities: WeightedCache<Remembered<IdentityEntity | undefined>>
+  readonly #principals: WeightedCache<Remembered<Principal>>
+  /** Managed and inline policies: those of a group are compiled once for all of its users. */
+  readonly #documents: WeightedCache<Remembered<CompiledPolicy | undefined>>
   /** Of the accounts that were written to since `#version`. */
   readonly #versions = new Map<string, number>()
   #generation: number
@@ -44,8 +52,11 @@ export class IdentityDirectory {
   #version = 0
   #several: { readonly version: number, readonly answer: Promise<boolean> } | undefined
 
-  constructor(store: Store) {
+  constructor(store: Store, weightMax = cachedWeightMax) {
     this.#store = store
+    this.#entities = new WeightedCache(weightMax)
+    this.#principals = new WeightedCache(weightMax)
+    this.#documents = new WeightedCache(weightMax)
     this.#generation = store.generation()
   }
 
@@ -65,7 +76,7 @@ export class IdentityDirectory {
   }
 
   async account(accountId: string): Promise<Account | undefined> {
-    return this.#remember(this.#accounts, accountId, accountId, () => this.#store.identities.account(accountId))
+    return this.#remember(this.#accounts, { accountId, name: accountId }, () => 1, () => this.#store.identities.account(accountId))
   }
 
   /** Whether there are tenants to be kept apart. Where that cannot be read, there are. */
@@ -84,7 +95,8 @@ export class IdentityDirectory {
   /** By the name as it was given: one in other letters is another. */
   async entity<K extends EntityKind>(accountId: string, kind: K, name: string): Promise<EntityOf<K> | undefined> {
     const place = `${accountId}/${kind}/${name}`
-    const found = await this.#remember(this.#entities, accountId, place, () => this.#store.identities.get(accountId, kind, name))
+    const found = await this.#remember(this.#entities, { accountId, name: place }, entityWeight,
+      () => this.#store.identities.get(accountId, kind, name))
     return found?.name === name ? found as EntityOf<K> : undefined
   }
 
@@ -99,7 +111,7 @@ export class IdentityDirectory {
   /** Throws IntegrityError if one of its policies was changed behind the service's back. */
   async principalOf(entity: User | Role): Promise<Principal> {
     const name = `${entity.id}/${entity.revision}`
-    return this.#remember(this.#principals, entity.accountId, name, () => this.asIfStored(entity))
+    return this.#remember(this.#principals, { accountId: entity.accountId, name }, principalWeight, () => this.asIfStored(entity))
   }
 
   /** What the user or role could do if this were stored of it. */
@@ -111,7 +123,7 @@ export class IdentityDirectory {
   /** Compiled; undefined if there is no such policy. Whose policies an account may attach is decided where they are attached. */
   async managedPolicy(arn: string, kind: PolicyKind): Promise<CompiledPolicy | undefined> {
     const [, accountId = ''] = policyArn.exec(arn) ?? []
-    return this.#remember(this.#documents, accountId, `${kind} ${arn}`, async () => {
+    return this.#remember(this.#documents, { accountId, name: `${kind} ${arn}` }, documentWeight, async () => {
       const text = await this.document(arn)
       return text === undefined ? undefined : compilePolicyText(text, { name: arn, kind })
     })
@@ -172,13 +184,21 @@ export class IdentityDirectory {
     for (const owner of [entity, ...groups]) {
       const of = owner === entity ? '' : ` of ${arnOfEntity(owner)}`
       for (const [name, text] of Object.entries(owner.inlinePolicies)) {
-        policies.push(compilePolicyText(text, { name: `inline policy ${name}${of}`, kind: 'identity' }))
+        policies.push(await this.#inlinePolicy(owner, `inline policy ${name}${of}`, text))
       }
       for (const arn of owner.attachedPolicies) {
         policies.push(await this.managedPolicy(arn, 'identity') ?? missing('policy', arn))
       }
     }
     return policies
+  }
+
+  /** An entity that is not stored (`asIfStored`) may have another text under the same name. */
+  async #inlinePolicy({ accountId, id }: IdentityEntity, name: string, text: string): Promise<CompiledPolicy> {
+    const compile = () => compilePolicyText(text, { name, kind: 'identity' })
+    const place = { accountId, name: `${id} ${name}` }
+    const known = await this.#remember(this.#documents, place, documentWeight, () => Promise.resolve(compile()))
+    return known?.text === text ? known : compile()
   }
 
   #whole(): number {
@@ -188,17 +208,15 @@ export class IdentityDirectory {
     return this.#version
   }
 
-  async #remember<T>(cache: Map<string, Remembered<T>>, accountId: string, name: string, read: () => Promise<T>): Promise<T> {
+  async #remember<T>(
+    cache: WeightedCache<Remembered<T>>, { accountId, name }: Place, weightOf: (value: T) => number, read: () => Promise<T>,
+  ): Promise<T> {
     const version = this.versionOf(accountId)
     const known = cache.get(name)
     if (known?.version === version) return known.value
     const value = await read()
     // What was read before a write must not be remembered after it.
-    if (version !== this.versionOf(accountId)) return value
-    cache.delete(name)
-    const [oldest] = cache.keys()
-    if (cache.size >= cachedMax && oldest !== undefined) cache.delete(oldest)
-    cache.set(name, { version, value })
+    if (version === this.versionOf(accountId)) cache.set(name, { version, value }, weightOf(value))
     return value
   }
 }
@@ -206,4 +224,12 @@ export class IdentityDirectory {
 /** Neither goes while somebody has it. It may deny something, so whoever has it may do nothing until it is back. */
 function missing(kind: 'group' | 'policy', name: string): never {
   throw new IntegrityError(`the ${kind} ${name} that a user, group or role has is not there`)
+}
+
+function documentWeight(policy: CompiledPolicy | undefined): number {
+  return policy ? policyWeight(policy) : entryWeight
+}
+
+function principalWeight({ entity, policies, boundary }: Principal): number {
+  return entityWeight(entity) + policiesWeight([...policies, ...boundary ? [boundary] : []])
 }

@@ -8,10 +8,14 @@ import type { Credentials } from '../../ports/credentials.js'
 import type { Credential } from '../credentials.js'
 import { callerOfRole, callerOfUser } from '../identities/callers.js'
 import type { IdentityDirectory } from '../identities/directory.js'
+import { WeightedCache } from '../weighted-cache.js'
+import { callerWeight, entryWeight } from '../weights.js'
 import type { OpenedSession, SessionClaims, SessionTokens } from './session-tokens.js'
 
-/** Opened tokens kept in memory; beyond it the one that was not used for longest goes. */
-const rememberedMaxDefault = 10_000
+/** Of opened tokens that are kept, with the policies of their callers (weights.ts): some 10,000 usual ones. */
+const rememberedWeightMaxDefault = 8 * 1024 * 1024
+/** Of a session that has ended: it says so. */
+const endedWeight = entryWeight
 export const sessionPolicyName = 'session policy'
 
 export interface SessionsOptions {
@@ -19,7 +23,7 @@ export interface SessionsOptions {
   readonly identities: IdentityDirectory
   readonly accessKeys: Pick<Credentials, 'get'>
   readonly clock: Clock
-  readonly rememberedMax?: number
+  readonly rememberedWeightMax?: number
 }
 
 /** `credential` is there unless the session has ended before its time: by a revocation, or with what it came from. */
@@ -35,10 +39,11 @@ interface Known {
 /** Who calls with session credentials. The rights, tags and boundary of the user or role are those of today, not of when it began. */
 export class Sessions {
   readonly #options: SessionsOptions
-  readonly #known = new Map<string, Known>()
+  readonly #known: WeightedCache<Known>
 
   constructor(options: SessionsOptions) {
     this.#options = options
+    this.#known = new WeightedCache(options.rememberedWeightMax ?? rememberedWeightMaxDefault)
   }
 
   /**
@@ -64,14 +69,11 @@ export class Sessions {
     const name = nameOf(token)
     const known = this.#known.get(name)
     const version = this.#options.identities.versionOf(known?.accountId ?? '')
-    if (known?.version !== version) return this.#load(token, name)
-    this.#known.delete(name)
-    this.#known.set(name, known)
-    return known
+    return known?.version === version ? known : this.#load(token, name)
   }
 
   async #load(token: string, name: string): Promise<Known | undefined> {
-    const { tokens, identities, rememberedMax = rememberedMaxDefault } = this.#options
+    const { tokens, identities } = this.#options
     const opened = await tokens.open(token)
     if (!opened) return undefined
     const { accountId } = opened.claims
@@ -81,10 +83,7 @@ export class Sessions {
     }
     // What was read before a write must not be remembered after it.
     if (version !== identities.versionOf(accountId)) return known
-    this.#known.delete(name)
-    const [oldest] = this.#known.keys()
-    if (this.#known.size >= rememberedMax && oldest !== undefined) this.#known.delete(oldest)
-    this.#known.set(name, known)
+    this.#known.set(name, known, typeof known.credential === 'string' ? endedWeight : callerWeight(known.credential.caller))
     return known
   }
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
-import { globOf, isAnyRun, literalOf, matches, patternOf, textOf } from '../../../src/domain/policy/glob.js'
+import { isAnyRun, literalOf, matches, patternOf } from '../../../src/domain/policy/glob.js'
 import { TooMuchWork, Work } from '../../../src/domain/policy/work.js'
 import { printSeedOfFailures, seeded } from '../../support/seeded.js'
 
-const fits = (pattern: string, text: string, work = new Work()) => matches(globOf(patternOf(pattern)), text, work)
+const fits = (pattern: string, text: string, work = new Work()) => matches(patternOf(pattern), text, work)
 
 /** A character, or what stands for a run or for one. */
 function asRegExp(pattern: string): RegExp {
@@ -47,11 +47,30 @@ describe('a pattern', () => {
     }
   })
 
-  it('without wildcards is a text', () => {
-    expect(globOf(patternOf('abc'))).to.deep.equal({ kind: 'text', text: 'abc' })
-    expect(globOf(patternOf('abc*'))).to.deep.equal({ kind: 'prefix', text: 'abc' })
-    expect(globOf(literalOf('a*?'))).to.deep.equal({ kind: 'text', text: 'a*?' })
-    expect(textOf(literalOf('𝄞'.repeat(5_000)))).to.equal('𝄞'.repeat(5_000))
+  it('is the text itself, unless there is something to escape', () => {
+    expect(['abc', 'abc*', '?b*', 'a.c(𝄞)'].map(patternOf)).to.deep.equal(['abc', 'abc*', '?b*', 'a.c(𝄞)'])
+    expect(patternOf('a\\*')).to.equal('a\\\\*')
+    expect(literalOf('a*?\\')).to.equal('a\\*\\?\\\\')
+  })
+
+  it('of a literal fits that text and no other', () => {
+    const random = seeded('literals')
+    const word = () => Array.from({ length: random.below(6) }, () => random.pick([...'a*?\\'])).join('')
+    for (let count = 0; count < 20_000; count++) {
+      const [literal, text, rest] = [word(), word(), word()]
+      expect(matches(literalOf(literal), literal, new Work()), literal).to.equal(true)
+      expect(matches(literalOf(literal), text, new Work()), `${literal} and ${text}`).to.equal(literal === text)
+      // Whatever stands beside it.
+      expect(matches(`${literalOf(literal)}${patternOf('*')}`, text + rest, new Work())).to.equal((text + rest).startsWith(literal))
+    }
+  })
+
+  it('may be a part of one', () => {
+    const pattern = 'xx:a*b\\\\:yy'
+    expect(matches(pattern, 'a--b\\', new Work(), 3, 8)).to.equal(true)
+    for (const text of ['a--b', 'a--b\\:', 'xx:ab\\', '']) expect(matches(pattern, text, new Work(), 3, 8), text).to.equal(false)
+    expect(matches('*:a', 'anything', new Work(), 0, 1)).to.equal(true)
+    expect(['', ':'].map(text => matches('*:a', text, new Work(), 1, 1))).to.deep.equal([true, false])
   })
 
   it('is a lone star, or it is not', () => {

@@ -1,12 +1,12 @@
 import { expect } from 'chai'
-import { literalOf, patternOf } from '../../../src/domain/policy/glob.js'
+import { patternOf } from '../../../src/domain/policy/glob.js'
 import { operators, parseOperator } from '../../../src/domain/policy/operators.js'
 import { TooMuchWork, Work } from '../../../src/domain/policy/work.js'
 
 function matches(name: string, wanted: string | readonly string[], actual: string, work = new Work()): boolean {
   const operator = operators.get(name)
   if (!operator) throw new Error(`there is no operator ${name}`)
-  return operator.anyOf([wanted].flat().map(operator.wildcards ? patternOf : literalOf))(actual, work)
+  return operator.isOneOf(actual, [wanted].flat().map(one => operator.wantedOf(operator.wildcards ? patternOf(one) : one)), work)
 }
 
 describe('a condition operator', () => {

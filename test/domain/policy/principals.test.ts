@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Caller } from '../../../src/domain/caller.js'
 import type { PrincipalName } from '../../../src/domain/policy/document.js'
-import { compilePrincipals } from '../../../src/domain/policy/principals.js'
+import { compilePrincipals, namingOf } from '../../../src/domain/policy/principals.js'
 import { callerOfAccount, callerOfService } from '../../../src/service/identities/callers.js'
 import { accountId, otherAccountId, userCaller } from '../../support/callers.js'
 
@@ -20,7 +20,7 @@ const backup = callerOfService('backup.example.com')
 
 const aws = (...names: readonly string[]): readonly PrincipalName[] => names.map(name => ({ type: 'AWS', name }))
 const named = (names: readonly PrincipalName[], caller: Caller, bindings = {}) =>
-  compilePrincipals({ not: false, names }, bindings)(caller, 'Allow')
+  namingOf(compilePrincipals({ not: false, names }, bindings), caller, 'Allow')
 
 describe('the principals of a statement', () => {
   it('name a caller as closely as they can', () => {
@@ -76,7 +76,7 @@ describe('the principals of a statement', () => {
 
 describe('NotPrincipal', () => {
   const spared = (effect: 'Allow' | 'Deny', caller: Caller, names: readonly PrincipalName[]) =>
-    compilePrincipals({ not: true, names }, {})(caller, effect) === undefined
+    namingOf(compilePrincipals({ not: true, names }, {}), caller, effect) === undefined
 
   it('in a Deny spares who is listed with all that is above it', () => {
     expect(spared('Deny', anne, aws(anne.arn, root))).to.equal(true)

@@ -57,6 +57,39 @@ describe('the directory of identities', () => {
     await rejected(directory().principal(carol), IntegrityError)
   })
 
+  it('compiles an inline policy of a group once for all of its users', async () => {
+    await on.store.identities.insert(group)
+    await stored({ groups: ['readers'] })
+    await on.store.identities.insert(sampleUser('dave', { groups: ['readers'] }))
+    await on.store.identities.insert(policy)
+    const from = directory()
+    const [ofCarol, ofDave] = await Promise.all([carol, carol.replace('carol', 'dave')].map(arn => from.principal(arn)))
+    expect(ofCarol?.policies).to.have.length(1)
+    expect(ofDave?.policies[0]).to.equal(ofCarol?.policies[0])
+  })
+
+  it('answers for what is not stored by its own text, whatever is remembered under the name', async () => {
+    const user = await stored({ inlinePolicies: { own: decrypt } })
+    const from = directory()
+    await from.principal(carol)
+    const encrypt = JSON.stringify(allowing('kms:Encrypt'))
+    expect((await from.asIfStored({ ...user, inlinePolicies: { own: encrypt } })).policies.map(({ text }) => text)).to.deep.equal([encrypt])
+    from.forget()
+    await from.asIfStored({ ...user, inlinePolicies: { own: encrypt } })
+    expect((await from.principal(carol))?.policies.map(({ text }) => text)).to.deep.equal([decrypt])
+  })
+
+  it('reads again what there was no room for', async () => {
+    for (const name of ['dave', 'erin', 'frank']) await on.store.identities.insert(sampleUser(name, { inlinePolicies: { own: decrypt } }))
+    const from = new IdentityDirectory(on.store, 2_000)
+    const of = (name: string) => from.principal(carol.replace('carol', name))
+    const first = await of('dave')
+    expect(await of('dave')).to.equal(first)
+    for (const name of ['erin', 'frank']) expect((await of(name))?.policies).to.have.length(1)
+    expect(await of('dave')).not.to.equal(first)
+    expect((await of('dave'))?.policies).to.have.length(1)
+  })
+
   it('lets nothing through a boundary that is gone', async () => {
     await stored({ boundary: policyArn })
     expect((await directory().principal(carol))?.boundary?.statements).to.deep.equal([])

@@ -4,6 +4,7 @@ import { administratorAccess } from '../../../src/domain/policy/managed-policies
 import { newAccessKey } from '../../../src/service/credentials.js'
 import { SessionTokens, type SessionClaims } from '../../../src/service/sts/session-tokens.js'
 import { Sessions } from '../../../src/service/sts/sessions.js'
+import { callerWeight } from '../../../src/service/weights.js'
 import { allowing, sampleUser } from '../../support/callers.js'
 import { onEveryCall } from '../../support/interruption.js'
 import { refused } from '../../support/refusal.js'
@@ -88,11 +89,14 @@ describe('session credentials', () => {
     expect(macs).to.equal(after)
   })
 
-  it('are remembered up to a number: the one that was not used for longest is forgotten', async () => {
+  it('are remembered up to a weight: the one that was not used for longest is forgotten', async () => {
     const { identities, clock, store } = on.services
     const tokens = new SessionTokens(onEveryCall(on.hsm, method => { if (method === 'mac') macs++ }), 1)
-    const few = new Sessions({ tokens, identities, accessKeys: store.credentials, clock, rememberedMax: 2 })
     const made = await Promise.all(Array.from({ length: 3 }, () => issued(roleClaims())))
+    const [first] = made
+    const found = await first?.lookup()
+    const weight = found ? callerWeight(found.caller) : NaN
+    const few = new Sessions({ tokens, identities, accessKeys: store.credentials, clock, rememberedWeightMax: 2.5 * weight })
     const macsOf = async (at: number) => {
       const before = macs
       expect(await few.lookup(made[at]?.accessKeyId ?? '', made[at]?.sessionToken)).not.to.equal(undefined)

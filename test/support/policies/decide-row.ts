@@ -4,7 +4,7 @@ import type { Key } from '../../../src/domain/key.js'
 import { compilePolicyText, type CompiledPolicy } from '../../../src/domain/policy/compile.js'
 import { decideByGrant, decideByPolicies, type Decision, type Reason } from '../../../src/domain/policy/decide.js'
 import type { PolicyKind } from '../../../src/domain/policy/document.js'
-import { readerOf } from '../../../src/domain/policy/condition-keys.js'
+import { conditionKey, readKey } from '../../../src/domain/policy/condition-keys.js'
 import { PolicyRequest, type ContextValue } from '../../../src/domain/policy/request.js'
 import { factsOf } from '../../../src/service/authorization/facts.js'
 import { requestKeysOf } from '../../../src/service/authorization/request-keys.js'
@@ -111,7 +111,7 @@ export function plainQuestionOf(row: Row): PlainQuestion | undefined {
     caller, action: request.action, resource: request.resource, accountId: accounts.A ?? '', keyPolicy, bindings: row.bindings,
     identityPolicies: ownPolicies, boundary, sessionPolicies, encryptionContext: row.with['encryption context'] ?? {},
     context: Object.fromEntries(names.flatMap(name => {
-      const value = readerOf(name, 'identity')(request)
+      const value = readKey(name.toLowerCase(), conditionKey(name.toLowerCase()), 'identity', request)
       return value === undefined ? [] : [[name.toLowerCase(), value]]
     })),
     grants: row.grants.map(grantOf).map(({ granteePrincipal, granteeServicePrincipal, granteeId, operations: those, constraints }) => ({
