@@ -69,6 +69,10 @@ export const explainDecision = contract({
     Statements: { type: 'list', of: { type: 'structure', members: statement } },
     /** Whether the policy of the key is among them: it is shown to who may read it. */
     KeyPolicyShown: { type: 'boolean' },
+    /** There is no such key, which a call of who asks would be told, too. */
+    KeyNotFound: { type: 'boolean' },
+    /** Of the trust policy of a role: it is shown to who may get the role. */
+    TrustPolicyShown: { type: 'boolean' },
     IsTruncated: { type: 'boolean' },
   },
   errors: ['InvalidArnException', 'MalformedPolicyDocumentException', 'NoSuchEntityException', 'NotFoundException'],
