@@ -238,7 +238,7 @@ describe('claviger iam', function suiteOfIam() {
     const asked = ['explain', '--principal', arn('user', 'grace'), '--action', 'kms:Decrypt', '--key', Arn]
     const no = await iam(...asked)
     expect(no.code).to.equal(1)
-    expect(no.stdout).to.match(/^NOT ALLOWED by anything: .*grace kms:Decrypt on arn:/)
+    expect(no.stdout).to.match(/^NOT ALLOWED: .*grace kms:Decrypt on arn:.*\n {2}nothing in: identity policy\n/)
       .and.to.match(/^\* Allow resource policy: key policy, statement 1 \(Enable IAM User Permissions\)$/m)
       .and.to.match(/^ {2}answered: AccessDeniedException: User: /m)
     const condition = use.replace('"Resource"', '"Condition":{"StringEquals":{"kms:EncryptionContext:aws:s3":"x"},'
@@ -253,6 +253,33 @@ describe('claviger iam', function suiteOfIam() {
     const explained = await iamJson<{ EvalDecision: string }>(
       'explain', '--principal', arn('user', 'administrator'), '--action', 'kms:ListKeys', '--region', 'us-east-1')
     expect(explained.EvalDecision).to.equal('allowed')
+  })
+
+  it('explain says what it cannot show, and why', async () => {
+    await prepare().call(createUser, { UserName: 'heidi' })
+    const asked = ['explain', '--principal', arn('user', 'heidi'), '--action']
+    const missing = await iam(...asked, 'kms:Decrypt', '--key', 'alias/none')
+    expect([missing.code, missing.stderr]).to.deep.equal([1, ''])
+    expect(missing.stdout).to.include('  NotFoundException: there is no such key or alias\n').and.not.include('is not shown')
+    const role = await iam(...asked, 'sts:AssumeRole', '--resource', arn('role', 'none'))
+    expect(role.stdout).to.match(/^NOT ALLOWED: .*heidi sts:AssumeRole on arn:.*role\/none\n/)
+      .and.include('  the trust policy is not shown: there is no such role, or who asks may not get it\n')
+    const trust = JSON.stringify({ Statement: { Effect: 'Allow', Principal: { AWS: arn('user', 'heidi') }, Action: 'sts:AssumeRole' } })
+    await prepare().call(createRole, { RoleName: 'app9', AssumeRolePolicyDocument: trust })
+    const assuming = await iam(...asked, 'sts:AssumeRole', '--resource', arn('role', 'app9'))
+    expect([assuming.code, assuming.stdout]).to.deep.equal([0, `ALLOWED: ${arn('user', 'heidi')} sts:AssumeRole on ${arn('role', 'app9')}\n`
+      + '  by: resource policy, trust policy, statement 1\n\n* Allow resource policy: trust policy, statement 1\n'
+      + '    principal (user) fits, action fits, resource fits\n'])
+    const tagging = await iam(...asked, 'sts:TagSession', '--resource', arn('role', 'app9'))
+    expect(tagging.stdout).to.include('\n  nothing in: trust policy\n')
+    for (const [action, told] of [
+      ['kms:Decrypt', 'kms:Decrypt is asked of a key: name it with --key.'],
+      ['sts:AssumeRole', 'sts:AssumeRole is asked of a role: name it with --resource.'],
+    ] as const) expect((await iam(...asked, action)).stderr).to.equal(`claviger: ValidationException: ${told}\n`)
+    const elsewhere = await iam(...asked, 'kms:DisableKey', '--key',
+      'arn:aws:kms:us-east-1:999999999999:key/1234abcd-12ab-44cd-96ef-1234567890ab')
+    expect(elsewhere.stdout).to.include('\n  by: service, which lets nobody do this outside of their own account\n')
+      .and.not.include('is not shown')
   })
 
   it('key create keeps administrators and users of a key apart', async () => {

@@ -66,6 +66,9 @@ export const explainDecision = contract({
     /** What the caller would be answered instead. */
     ErrorCode: { type: 'string' },
     ErrorMessage: { type: 'string' },
+    /** Of an allowed call that waits for others: the rule of dual control, and how many approvals it takes. */
+    ApprovalRule: { type: 'string' },
+    ApprovalsNeeded: { type: 'integer' },
     Statements: { type: 'list', of: { type: 'structure', members: statement } },
     /** Whether the policy of the key is among them: it is shown to who may read it. */
     KeyPolicyShown: { type: 'boolean' },

@@ -12,6 +12,7 @@ import { callerOfRole, callerOfUser } from '../identities/callers.js'
 import type { Principal } from '../identities/directory.js'
 import { onAccount, type Operation, type Permission } from '../operation.js'
 import type { Services } from '../services.js'
+import { approvalOf } from './explained-approval.js'
 import { refusalOf, shown, verdictOf, type Explained, type Thought } from './explained-answer.js'
 import { explainedCall, type ExplainedCall, type ExplainInput } from './explained-call.js'
 import { onKey } from './explained-key.js'
@@ -52,9 +53,11 @@ export const explainDecision: Operation = onAccount(api.explainDecision, {
     }, services)
     // What they might see by calls of their own, which are real in all but that they are not made.
     const asker = thought({ ...facts, region, operation: explainDecision, input: {} }, services)
-    if (need) return onKey({ need, given, about, asker }, services)
-    if (role !== undefined) return onRole({ action, arn: role, given, about, asker }, services)
-    return onNothing(about, permissionOf(input, asked, await resourceOf(input, caller, services)))
+    const explained = need ? await onKey({ need, given, about, asker }, services)
+      : role !== undefined ? await onRole({ action, arn: role, given, about, asker }, services)
+        : await onNothing(about, permissionOf(input, asked, await resourceOf(input, caller, services)))
+    if (explained.EvalDecision !== 'allowed') return explained
+    return { ...explained, ...approvalOf(asked, { caller, region, resource: input.ResourceArn }, services) }
   },
 })
 
