@@ -129,7 +129,7 @@ describe('dual control', function suiteOfDualControl() {
       for (const text of [
         `approval request ${id}: PENDING, 0 of 2 approvals`, 'PutKeyPolicy (kms) in us-east-1', keyArn, arn('administrator'), '127.0.0.1',
         'aws-sdk-js', `  KeyId: ${keyId}`, ...Policy.replace('\u009b', '\\u{9b}').split('\n').map(line => `    ${line}`),
-        `rule        deletion; approvers ${approvers.join(', ')}`,
+        `rule        deletion; approvers ${approvers.join(', ')} (does not exist)`,
       ]) expect(shown).to.include(text)
       expect(shown).to.not.include('\u009b')
 
