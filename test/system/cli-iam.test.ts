@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { createAccessKey, deleteAccessKey } from '../../src/api/iam/access-keys.js'
+import { createAccessKey, deleteAccessKey, updateAccessKey } from '../../src/api/iam/access-keys.js'
 import { iamContracts } from '../../src/api/iam/operations.js'
 import { attachPolicy, putInlinePolicy } from '../../src/api/iam/policies.js'
 import { createRole } from '../../src/api/iam/roles.js'
@@ -106,6 +106,10 @@ describe('claviger iam', function suiteOfIam() {
       .to.equal('claviger: MalformedPolicyDocumentException: In statement 1 (Use): Effect must be Allow or Deny\n')
     expect(await refused('attach-policy', '--policy-arn', arn('policy', 'use')))
       .to.equal('claviger: ValidationException: You must specify exactly one of UserName, GroupName, RoleName.\n')
+    expect(await refused('attach-policy', '--user-name', 'carol', '--policy-arn', 'app'))
+      .to.match(/ValidationException: .*\ngive an ARN, such as arn:aws:iam::aws:policy\/ClavigerKeyUser\n$/)
+    expect(await refused('explain', '--principal', 'carol', '--action', 'kms:ListKeys'))
+      .to.match(/\ngive an ARN, such as arn:aws:iam::111122223333:user\/anne\n$/)
     expect(await refused('create-user', '--user-name', 'a b')).to.include('ValidationException: 1 validation error detected')
   })
 
@@ -201,8 +205,14 @@ describe('claviger iam', function suiteOfIam() {
       const client = as(old).client()
       expect((await refusal(client.listKeys({}))).code).to.equal('AccessDeniedException')
       const third = await iam('rotate-access-key', '--user-name', 'frank')
-      expect([third.code, third.stderr])
-        .to.deep.equal([1, 'claviger: LimitExceededException: A user can have at most 2 access keys\n'])
+      expect([third.code, third.stdout]).to.deep.equal([1, ''])
+      expect(third.stderr).to.include('claviger: LimitExceededException: A user can have at most 2 access keys\n')
+        .and.include(`${old.AccessKeyId} is active. Only when nothing uses it any more (iam list-access-keys shows it):\n`)
+      await prepare().call(updateAccessKey, { UserName: 'frank', AccessKeyId: old.AccessKeyId, Status: 'Inactive' })
+      const fourth = await iam('rotate-access-key', '--user-name', 'frank')
+      expect(fourth.stderr).to.include(`\n${old.AccessKeyId} is inactive, and can be deleted:\n`
+        + `  claviger iam delete-access-key --user-name frank --access-key-id ${old.AccessKeyId}\n`)
+      await prepare().call(updateAccessKey, { UserName: 'frank', AccessKeyId: old.AccessKeyId, Status: 'Active' })
       await prepare().call(deleteAccessKey, { UserName: 'frank', AccessKeyId: old.AccessKeyId })
       expect((await refusal(client.listKeys({}))).code).to.equal('UnrecognizedClientException')
       client.destroy()
@@ -364,6 +374,19 @@ describe('claviger iam without a server', function suiteWithout() {
     const moved = await listening((_, response) => response.writeHead(307, { location: 'http://192.0.2.1/' }).end())
     const redirected = await claviger(['iam', 'list-users'], undefined, at(moved))
     expect(redirected.stderr).to.equal('claviger: what answered is no Claviger: status 307\n')
+  })
+
+  it('does not take a profile for leave to be the administrator', async () => {
+    const dataDir = temporaryDirectory()
+    for (const command of [['iam', 'list-users'], ['key', 'list']]) {
+      const { code, stderr } = await claviger(command, dataDir, { AWS_PROFILE: 'dev' })
+      expect(code).to.equal(2)
+      expect(stderr).to.match(/^claviger: AWS_PROFILE is set \(dev\), and profiles are not read here\. Set AWS_ACCESS_KEY_ID, /)
+        .and.to.include(`or unset AWS_PROFILE to act with ${dataDir}/admin.env\n`)
+    }
+    // With an access key of the environment it says nothing.
+    const url = await listening((_, response) => response.writeHead(404).end())
+    expect((await claviger(['iam', 'list-users'], dataDir, { ...at(url), AWS_PROFILE: 'dev' })).code).to.equal(1)
   })
 
   it('says where it looked for credentials', async () => {
