@@ -66,12 +66,16 @@ function lines(request: WholeRequest): readonly string[] {
       ['asked', time(request.CreateDate)],
       ['until', time(request.ExpirationDate)],
       ...request.EndDate === undefined ? [] : [['ended', time(request.EndDate)]],
-      ['rule', `${request.Rule}; approvers ${request.Approvers.map(printable).join(', ') || '(not configured any more)'}`],
+      ['rule', `${request.Rule}; approvers ${approvers(request) || '(not configured any more)'}`],
     ]),
     '', 'members of the call:', ...members(request.Input), `  SHA-256 of them ${request.InputHash}`,
     ...request.Decisions.length > 0 ? ['', 'decisions:', ...request.Decisions.map(decision)] : [],
     ...outcome ? ['', `outcome (request id ${outcome.RequestId}): ${outcomeText(outcome)}`] : [],
   ]
+}
+
+function approvers({ Approvers: all, MissingApprovers: missing = [] }: WholeRequest): string {
+  return all.map(arn => missing.includes(arn) ? `${printable(arn)} (does not exist)` : printable(arn)).join(', ')
 }
 
 function members(input: string): readonly string[] {

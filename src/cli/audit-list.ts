@@ -1,4 +1,5 @@
 import { lookupEvents } from '../api/iam/events.js'
+import { isKeyId } from '../domain/key-id.js'
 import { UnusableInput } from '../inspect.js'
 import { IamClient } from './iam/client.js'
 import { print, table, type OutputOptions } from './output.js'
@@ -13,11 +14,20 @@ interface ListOptions extends OutputOptions {
   readonly limit?: string
 }
 
+interface Identity {
+  readonly arn?: string
+  readonly accountId?: string
+  readonly invokedBy?: string
+  readonly principalId?: string
+  readonly userName?: string
+  readonly identityProvider?: string
+}
+
 /** What is shown of an event; `--json` has the rest. */
 interface ShownEvent {
   readonly eventTime: string
   readonly eventName: string
-  readonly userIdentity?: { readonly arn?: string, readonly accountId?: string, readonly invokedBy?: string }
+  readonly userIdentity?: Identity
   readonly resources?: readonly { readonly ARN: string }[]
   readonly sourceIPAddress?: string
   readonly errorCode?: string
@@ -43,10 +53,13 @@ export async function auditList(options: ListOptions): Promise<void> {
     token = page.NextToken
     isMore = token !== undefined
   }
-  print(options, events, () => table([['TIME', 'EVENT', 'OUTCOME', 'CALLER', 'FROM', 'KEY'], ...events.map(row)]))
+  print(options, events, () => table([['TIME', 'EVENT', 'OUTCOME', 'CALLER', 'FROM', 'RESOURCE'], ...events.map(row)]))
 }
 
 function queryOf({ since, until, eventName, key, user }: ListOptions): object {
+  if (key !== undefined && !isKeyId(key) && !key.startsWith('arn:')) {
+    throw new UnusableInput(`--key takes a key id or an ARN, so not "${printable(key)}": events name keys by their ARN, not by an alias`)
+  }
   const attributes = Object.entries({ EventName: eventName, ResourceName: key, Username: user })
     .flatMap(([AttributeKey, AttributeValue]) => AttributeValue === undefined ? [] : [{ AttributeKey, AttributeValue }])
   return {
@@ -65,10 +78,14 @@ function seconds(option: string, text: string): number {
 }
 
 function row({ eventTime, eventName, errorCode, userIdentity, sourceIPAddress = '', resources = [] }: ShownEvent): readonly string[] {
-  const { arn, invokedBy, accountId } = userIdentity ?? {}
-  const caller = arn ?? invokedBy ?? (accountId === undefined ? undefined : `account ${accountId}`)
   return [
-    eventTime, printable(eventName), errorCode ?? 'ok', printable(caller ?? '-'), printable(sourceIPAddress) || '-',
+    eventTime, printable(eventName), errorCode ?? 'ok', printable(callerOf(userIdentity ?? {})), printable(sourceIPAddress) || '-',
     resources.map(({ ARN }) => printable(ARN)).join(' ') || '-',
   ]
+}
+
+/** Whom an identity provider vouches for has no ARN: the subject of its token, and who has issued it. */
+function callerOf({ arn, invokedBy, accountId, userName, identityProvider, principalId = '-' }: Identity): string {
+  if (userName !== undefined && identityProvider !== undefined && arn === undefined) return `${userName} of ${identityProvider}`
+  return arn ?? invokedBy ?? (accountId === undefined ? principalId : `account ${accountId}`)
 }

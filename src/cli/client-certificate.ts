@@ -18,3 +18,15 @@ export function withClientCertificate(
     throw new UnusableInput(`the client certificate cannot be read: ${(error as Error).message}`, { cause: error })
   }
 }
+
+const tlsAlert = /^ERR_SSL_TLSV1\w*CERTIFICATE_REQUIRED$/
+
+/** What may be wrong where a server ended the connection: in TLS 1.3 one that requires a certificate does so without a word. */
+export function certificateHint(
+  endpoint: string, error: unknown, environment: Readonly<Record<string, string | undefined>> = process.env,
+): string | undefined {
+  const { code } = error as { readonly code?: unknown }
+  const isEnded = code === 'ECONNRESET' || code === 'EPIPE' || (typeof code === 'string' && tlsAlert.test(code))
+  if (!isEnded || !endpoint.startsWith('https:') || environment.CLAVIGER_CLIENT_CERTIFICATE) return undefined
+  return 'if this server requires a client certificate, name it with CLAVIGER_CLIENT_CERTIFICATE and CLAVIGER_CLIENT_KEY'
+}

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { readConfig } from '../config.js'
 import { adminCredentials, UnusableInput } from '../inspect.js'
+import { printable } from './printable.js'
 
 /** Where a command calls the service, and as whom. */
 export interface Connection {
@@ -28,6 +29,13 @@ export function connectionTo(service: keyof typeof endpointVariables): Connectio
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: sessionToken } = process.env
   const variables = endpointVariables[service]
   const endpoint = variables.map(name => process.env[name]).find(value => value)
+  const { AWS_PROFILE: profile } = process.env
+  // Whoever has chosen a profile does not mean to be the administrator.
+  if (profile && !accessKeyId) {
+    const file = join(readConfig().dataDir, 'admin.env')
+    throw new UnusableInput(`AWS_PROFILE is set (${printable(profile)}), and profiles are not read here. Set AWS_ACCESS_KEY_ID, `
+      + `AWS_SECRET_ACCESS_KEY, AWS_REGION and ${variables[0]}; or unset AWS_PROFILE to act with ${file}`)
+  }
   if (!accessKeyId || !endpoint) return fromFile(join(readConfig().dataDir, 'admin.env'), variables)
   if (!secretAccessKey) throw new UnusableInput('AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not')
   const { AWS_REGION, AWS_DEFAULT_REGION, CLAVIGER_ACCOUNT_ID: accountId } = process.env

@@ -1,6 +1,6 @@
 import type * as Sdk from '@aws-sdk/client-kms'
 import { UnusableInput } from '../inspect.js'
-import { withClientCertificate } from './client-certificate.js'
+import { certificateHint, withClientCertificate } from './client-certificate.js'
 import { connectionTo } from './connection.js'
 import { policyOf, type SeparationOptions } from './key-separation.js'
 import { print, table, type OutputOptions } from './output.js'
@@ -83,5 +83,13 @@ async function connect(): Promise<Connected> {
   const sdk = await import('@aws-sdk/client-kms')
   const { endpoint, region, credentials } = connectionTo('kms')
   const client = new sdk.KMSClient({ endpoint, credentials, ...region !== undefined && { region }, ...withClientCertificate() })
+  client.middlewareStack.add(next => async args => {
+    try {
+      return await next(args)
+    } catch (error) {
+      const hint = certificateHint(endpoint, error)
+      throw hint === undefined ? error : new Error(`no answer came from ${endpoint}: ${reason(error)}\n${hint}`, { cause: error })
+    }
+  }, { step: 'initialize' })
   return { client, sdk }
 }

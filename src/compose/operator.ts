@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Config } from '../config.js'
 import { controlServer } from '../http/control.js'
+import { reportMissingApprovers } from '../service/approvals/missing-approvers.js'
 import { readiness } from '../service/readiness.js'
 import { reportKeysWithoutRegion, reportKeysWithoutStore, reportOrphans } from '../service/reconcile.js'
 import type { Services } from '../service/services.js'
@@ -34,5 +35,6 @@ export function reportUnknown(services: Services, keyStores: OpenedKeyStores): v
       log.warn('could not look for unknown objects in the HSM', { keyStore, error })
     })
   })
+  reportMissingApprovers(services).catch((error: unknown) => log.warn('could not look for the approvers of dual control', { error }))
   services.capacity.look().catch((error: unknown) => log.warn('could not look at the capacity of the key stores', { error }))
 }

@@ -1,7 +1,9 @@
 import * as api from '../api/iam/approvals.js'
 import { statusAt, type ApprovalRequest } from '../domain/approval.js'
+import type { Caller } from '../domain/caller.js'
 import { approvalPosition } from '../ports/approvals.js'
 import { approve, reject, standingApprovals, visibleRequest } from './approvals/decide.js'
+import { missingFor } from './approvals/missing-approvers.js'
 import { onAccount } from './operation.js'
 import type { Services } from './services.js'
 
@@ -34,7 +36,7 @@ export const getApprovalRequest = onAccount(api.getApprovalRequest, {
   permissions: permission('GetApprovalRequest'),
   async run({ input: { ApprovalRequestId: id }, caller, detail }, services) {
     detail('approvalRequest', id)
-    return { ApprovalRequest: await whole(await visibleRequest(id, caller, services), services) }
+    return { ApprovalRequest: await whole(await visibleRequest(id, caller, services), caller, services) }
   },
 })
 
@@ -44,7 +46,7 @@ export const approveRequest = onAccount(api.approveRequest, {
   async run(call, services) {
     const { ApprovalRequestId: id } = call.input
     call.detail('approvalRequest', id)
-    return { ApprovalRequest: await whole(await approve(id, call, services), services) }
+    return { ApprovalRequest: await whole(await approve(id, call, services), call.caller, services) }
   },
 })
 
@@ -54,7 +56,7 @@ export const rejectRequest = onAccount(api.rejectRequest, {
   async run(call, services) {
     const { ApprovalRequestId: id, Reason: reason } = call.input
     call.detail('approvalRequest', id)
-    return { ApprovalRequest: await whole(await reject(id, reason, call, services), services) }
+    return { ApprovalRequest: await whole(await reject(id, reason, call, services), call.caller, services) }
   },
 })
 
@@ -71,11 +73,13 @@ async function summary(request: ApprovalRequest, services: Services) {
   }
 }
 
-async function whole(request: ApprovalRequest, services: Services) {
-  const { rule, input, inputHash, requestId, origin, decisions, outcome } = request
+async function whole(request: ApprovalRequest, caller: Caller, services: Services) {
+  const { rule: name, input, inputHash, requestId, origin, decisions, outcome } = request
+  const rule = services.dualControl.ruleNamed(name)
+  const missing = rule ? await missingFor(caller, rule, services) : []
   return {
     ...await summary(request, services),
-    Approvers: services.dualControl.ruleNamed(rule)?.approvers ?? [],
+    Approvers: rule?.approvers ?? [], ...missing.length > 0 && { MissingApprovers: missing },
     Input: input, InputHash: inputHash, RequestId: requestId, SourceIp: origin.sourceIp, UserAgent: origin.userAgent,
     Decisions: decisions.map(({ decision, principalArn, callerArn, sourceIp, at, requestId: by, reason }) => ({
       Decision: decision, Principal: principalArn, Caller: callerArn, SourceIp: sourceIp, Date: new Date(at), RequestId: by,

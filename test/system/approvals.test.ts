@@ -54,6 +54,15 @@ describe('dual control', function suiteOfDualControl() {
   const stateOf = async (KeyId: string) => (await on.kms.describeKey({ KeyId })).KeyMetadata?.KeyState
   const requestOf = ({ json: answer }: RawAnswer) => answer.ApprovalRequest as Record<string, unknown>
 
+  it('is told by explain, of a call that would wait', async () => {
+    const { id } = await newKey(on.kms)
+    const line = (action: string, ...more: readonly string[]) =>
+      claviger(['iam', 'explain', '--principal', arn('administrator'), '--action', action, ...more], on.server.dataDir)
+    const { code, stdout } = await line('kms:ScheduleKeyDeletion', '--key', id)
+    expect([code, stdout.split(':')[0]]).to.deep.equal([0, 'ALLOWED, and waits for 2 approvals (rule deletion)'])
+    expect((await line('kms:DisableKey', '--key', id)).stdout).to.match(/^ALLOWED: /)
+  })
+
   it('keeps a call until others have approved it, each with their own signed call', async () => {
     const { id: keyId, arn: keyArn } = await newKey(on.kms)
     const before = auditEvents(on.server.dataDir).length
@@ -120,7 +129,7 @@ describe('dual control', function suiteOfDualControl() {
       for (const text of [
         `approval request ${id}: PENDING, 0 of 2 approvals`, 'PutKeyPolicy (kms) in us-east-1', keyArn, arn('administrator'), '127.0.0.1',
         'aws-sdk-js', `  KeyId: ${keyId}`, ...Policy.replace('\u009b', '\\u{9b}').split('\n').map(line => `    ${line}`),
-        `rule        deletion; approvers ${approvers.join(', ')}`,
+        `rule        deletion; approvers ${approvers.join(', ')} (does not exist)`,
       ]) expect(shown).to.include(text)
       expect(shown).to.not.include('\u009b')
 

@@ -217,13 +217,14 @@ describe('LookupEvents', function suiteOfLookups() {
     const { code, stdout } = await claviger(line, undefined, environment)
     expect(code).to.equal(0)
     const row = `2[^ ]+Z +Encrypt +ok +${tenant(anne).arn} +127\\.0\\.0\\.1 +${shared.arn}`
-    expect(stdout).to.match(new RegExp(`^TIME +EVENT +OUTCOME +CALLER +FROM +KEY\n${row}\n$`))
+    expect(stdout).to.match(new RegExp(`^TIME +EVENT +OUTCOME +CALLER +FROM +RESOURCE\n${row}\n$`))
     expect((await claviger(['audit', 'list', '--limit', '3'], undefined, environment)).stdout.split('\n')).to.have.length(5)
-    const wrong = await Promise.all([['--since', 'yesterday'], ['--limit', '0']].map(options =>
+    const wrong = await Promise.all([['--since', 'yesterday'], ['--limit', '0'], ['--key', 'alias/x']].map(options =>
       claviger(['audit', 'list', ...options], undefined, environment)))
     expect(wrong.map(({ code: exit, stderr }) => [exit, stderr])).to.deep.equal([
       [2, 'claviger: --since takes a time (2026-01-31T12:00:00Z), or how long ago (90s, 15m, 2h, 7d)\n'],
       [2, 'claviger: --limit must be from 1 to 1000000\n'],
+      [2, 'claviger: --key takes a key id or an ARN, so not "alias/x": events name keys by their ARN, not by an alias\n'],
     ])
   })
 })

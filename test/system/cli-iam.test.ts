@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { createAccessKey, deleteAccessKey } from '../../src/api/iam/access-keys.js'
+import { createAccessKey, deleteAccessKey, updateAccessKey } from '../../src/api/iam/access-keys.js'
 import { iamContracts } from '../../src/api/iam/operations.js'
 import { attachPolicy, putInlinePolicy } from '../../src/api/iam/policies.js'
 import { createRole } from '../../src/api/iam/roles.js'
@@ -106,6 +106,10 @@ describe('claviger iam', function suiteOfIam() {
       .to.equal('claviger: MalformedPolicyDocumentException: In statement 1 (Use): Effect must be Allow or Deny\n')
     expect(await refused('attach-policy', '--policy-arn', arn('policy', 'use')))
       .to.equal('claviger: ValidationException: You must specify exactly one of UserName, GroupName, RoleName.\n')
+    expect(await refused('attach-policy', '--user-name', 'carol', '--policy-arn', 'app'))
+      .to.match(/ValidationException: .*\ngive an ARN, such as arn:aws:iam::aws:policy\/ClavigerKeyUser\n$/)
+    expect(await refused('explain', '--principal', 'carol', '--action', 'kms:ListKeys'))
+      .to.match(/\ngive an ARN, such as arn:aws:iam::111122223333:user\/anne\n$/)
     expect(await refused('create-user', '--user-name', 'a b')).to.include('ValidationException: 1 validation error detected')
   })
 
@@ -201,8 +205,14 @@ describe('claviger iam', function suiteOfIam() {
       const client = as(old).client()
       expect((await refusal(client.listKeys({}))).code).to.equal('AccessDeniedException')
       const third = await iam('rotate-access-key', '--user-name', 'frank')
-      expect([third.code, third.stderr])
-        .to.deep.equal([1, 'claviger: LimitExceededException: A user can have at most 2 access keys\n'])
+      expect([third.code, third.stdout]).to.deep.equal([1, ''])
+      expect(third.stderr).to.include('claviger: LimitExceededException: A user can have at most 2 access keys\n')
+        .and.include(`${old.AccessKeyId} is active. Only when nothing uses it any more (iam list-access-keys shows it):\n`)
+      await prepare().call(updateAccessKey, { UserName: 'frank', AccessKeyId: old.AccessKeyId, Status: 'Inactive' })
+      const fourth = await iam('rotate-access-key', '--user-name', 'frank')
+      expect(fourth.stderr).to.include(`\n${old.AccessKeyId} is inactive, and can be deleted:\n`
+        + `  claviger iam delete-access-key --user-name frank --access-key-id ${old.AccessKeyId}\n`)
+      await prepare().call(updateAccessKey, { UserName: 'frank', AccessKeyId: old.AccessKeyId, Status: 'Active' })
       await prepare().call(deleteAccessKey, { UserName: 'frank', AccessKeyId: old.AccessKeyId })
       expect((await refusal(client.listKeys({}))).code).to.equal('UnrecognizedClientException')
       client.destroy()
@@ -238,7 +248,7 @@ describe('claviger iam', function suiteOfIam() {
     const asked = ['explain', '--principal', arn('user', 'grace'), '--action', 'kms:Decrypt', '--key', Arn]
     const no = await iam(...asked)
     expect(no.code).to.equal(1)
-    expect(no.stdout).to.match(/^NOT ALLOWED by anything: .*grace kms:Decrypt on arn:/)
+    expect(no.stdout).to.match(/^NOT ALLOWED: .*grace kms:Decrypt on arn:.*\n {2}nothing in: identity policy\n/)
       .and.to.match(/^\* Allow resource policy: key policy, statement 1 \(Enable IAM User Permissions\)$/m)
       .and.to.match(/^ {2}answered: AccessDeniedException: User: /m)
     const condition = use.replace('"Resource"', '"Condition":{"StringEquals":{"kms:EncryptionContext:aws:s3":"x"},'
@@ -253,6 +263,33 @@ describe('claviger iam', function suiteOfIam() {
     const explained = await iamJson<{ EvalDecision: string }>(
       'explain', '--principal', arn('user', 'administrator'), '--action', 'kms:ListKeys', '--region', 'us-east-1')
     expect(explained.EvalDecision).to.equal('allowed')
+  })
+
+  it('explain says what it cannot show, and why', async () => {
+    await prepare().call(createUser, { UserName: 'heidi' })
+    const asked = ['explain', '--principal', arn('user', 'heidi'), '--action']
+    const missing = await iam(...asked, 'kms:Decrypt', '--key', 'alias/none')
+    expect([missing.code, missing.stderr]).to.deep.equal([1, ''])
+    expect(missing.stdout).to.include('  NotFoundException: there is no such key or alias\n').and.not.include('is not shown')
+    const role = await iam(...asked, 'sts:AssumeRole', '--resource', arn('role', 'none'))
+    expect(role.stdout).to.match(/^NOT ALLOWED: .*heidi sts:AssumeRole on arn:.*role\/none\n/)
+      .and.include('  the trust policy is not shown: there is no such role, or who asks may not get it\n')
+    const trust = JSON.stringify({ Statement: { Effect: 'Allow', Principal: { AWS: arn('user', 'heidi') }, Action: 'sts:AssumeRole' } })
+    await prepare().call(createRole, { RoleName: 'app9', AssumeRolePolicyDocument: trust })
+    const assuming = await iam(...asked, 'sts:AssumeRole', '--resource', arn('role', 'app9'))
+    expect([assuming.code, assuming.stdout]).to.deep.equal([0, `ALLOWED: ${arn('user', 'heidi')} sts:AssumeRole on ${arn('role', 'app9')}\n`
+      + '  by: resource policy, trust policy, statement 1\n\n* Allow resource policy: trust policy, statement 1\n'
+      + '    principal (user) fits, action fits, resource fits\n'])
+    const tagging = await iam(...asked, 'sts:TagSession', '--resource', arn('role', 'app9'))
+    expect(tagging.stdout).to.include('\n  nothing in: trust policy\n')
+    for (const [action, told] of [
+      ['kms:Decrypt', 'kms:Decrypt is asked of a key: name it with --key.'],
+      ['sts:AssumeRole', 'sts:AssumeRole is asked of a role: name it with --resource.'],
+    ] as const) expect((await iam(...asked, action)).stderr).to.equal(`claviger: ValidationException: ${told}\n`)
+    const elsewhere = await iam(...asked, 'kms:DisableKey', '--key',
+      'arn:aws:kms:us-east-1:999999999999:key/1234abcd-12ab-44cd-96ef-1234567890ab')
+    expect(elsewhere.stdout).to.include('\n  by: service, which lets nobody do this outside of their own account\n')
+      .and.not.include('is not shown')
   })
 
   it('key create keeps administrators and users of a key apart', async () => {
@@ -337,6 +374,19 @@ describe('claviger iam without a server', function suiteWithout() {
     const moved = await listening((_, response) => response.writeHead(307, { location: 'http://192.0.2.1/' }).end())
     const redirected = await claviger(['iam', 'list-users'], undefined, at(moved))
     expect(redirected.stderr).to.equal('claviger: what answered is no Claviger: status 307\n')
+  })
+
+  it('does not take a profile for leave to be the administrator', async () => {
+    const dataDir = temporaryDirectory()
+    for (const command of [['iam', 'list-users'], ['key', 'list']]) {
+      const { code, stderr } = await claviger(command, dataDir, { AWS_PROFILE: 'dev' })
+      expect(code).to.equal(2)
+      expect(stderr).to.match(/^claviger: AWS_PROFILE is set \(dev\), and profiles are not read here\. Set AWS_ACCESS_KEY_ID, /)
+        .and.to.include(`or unset AWS_PROFILE to act with ${dataDir}/admin.env\n`)
+    }
+    // With an access key of the environment it says nothing.
+    const url = await listening((_, response) => response.writeHead(404).end())
+    expect((await claviger(['iam', 'list-users'], dataDir, { ...at(url), AWS_PROFILE: 'dev' })).code).to.equal(1)
   })
 
   it('says where it looked for credentials', async () => {

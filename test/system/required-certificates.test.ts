@@ -24,7 +24,10 @@ describe('a server that requires client certificates', function suiteOfRequired(
     const { NODE_EXTRA_CA_CERTS = '', ...own } = environment
     for (const command of [['key', 'list'], ['iam', 'list-users'], ['approvals', 'list']]) {
       expect((await claviger(command, on.server.dataDir, { NODE_EXTRA_CA_CERTS, ...own })).code, command.join(' ')).to.equal(0)
-      expect((await claviger(command, on.server.dataDir, { NODE_EXTRA_CA_CERTS })).code, command.join(' ')).not.to.equal(0)
+      const without = await claviger(command, on.server.dataDir, { NODE_EXTRA_CA_CERTS })
+      expect(without.code, command.join(' ')).to.equal(1)
+      expect(without.stderr, command.join(' ')).to.match(/^claviger: no answer came from https:.*\n/)
+        .and.include('\nif this server requires a client certificate, name it with CLAVIGER_CLIENT_CERTIFICATE and CLAVIGER_CLIENT_KEY\n')
     }
   })
 

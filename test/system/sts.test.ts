@@ -11,6 +11,7 @@ import { jwt, keySet, newPair } from '../support/identity-provider.js'
 import { newRole, trusting, trustingProvider, trustPolicy } from '../support/roles.js'
 import { removeDirectory, temporaryDirectory } from '../support/server.js'
 import { auditEvents, auditText } from './audit-records.js'
+import { claviger } from './claviger.js'
 import { suite } from './suite.js'
 
 const idp = 'https://idp.example/realm'
@@ -171,6 +172,17 @@ describe('the JavaScript SDK', () => {
     expect(answer).to.deep.include({
       SubjectFromWebIdentityToken: 'job:1', Audience: 'claviger', Provider: `arn:aws:iam::${accountId}:oidc-provider/idp.example/realm`,
     })
+  })
+
+  it('is named by its token in the list of events', async () => {
+    const { url, admin: { region, accessKeyId, secretAccessKey, accountId } } = on.server
+    await stsClient().assumeRoleWithWebIdentity({ RoleArn: roleArn, RoleSessionName: 'listed', WebIdentityToken: token() })
+    const { code, stdout } = await claviger(['audit', 'list', '--event-name', 'AssumeRoleWithWebIdentity', '--limit', '1'], undefined, {
+      AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_REGION: region, AWS_ENDPOINT_URL_IAM: url,
+    })
+    expect(code).to.equal(0)
+    expect(stdout).to.match(new RegExp(
+      ` ok +job:1 of arn:aws:iam::${accountId}:oidc-provider/idp\\.example/realm +127\\.0\\.0\\.1 +${roleArn}\n$`))
   })
 
   it('gets credentials of its user, which end with the access key', async () => {

@@ -49,6 +49,8 @@ const whole = {
   ...summary,
   /** Who may approve, as the configuration has it now. */
   Approvers: { type: 'list', required: true, of: { type: 'string' } },
+  /** Those of them that there are not; absent when all are there. */
+  MissingApprovers: { type: 'list', of: { type: 'string' } },
   /** JSON, as the call had it. */
   Input: { type: 'string', required: true },
   /** SHA-256 of the text of `Input`, in hex. */

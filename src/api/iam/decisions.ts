@@ -66,9 +66,16 @@ export const explainDecision = contract({
     /** What the caller would be answered instead. */
     ErrorCode: { type: 'string' },
     ErrorMessage: { type: 'string' },
+    /** Of an allowed call that waits for others: the rule of dual control, and how many approvals it takes. */
+    ApprovalRule: { type: 'string' },
+    ApprovalsNeeded: { type: 'integer' },
     Statements: { type: 'list', of: { type: 'structure', members: statement } },
     /** Whether the policy of the key is among them: it is shown to who may read it. */
     KeyPolicyShown: { type: 'boolean' },
+    /** There is no such key, which a call of who asks would be told, too. */
+    KeyNotFound: { type: 'boolean' },
+    /** Of the trust policy of a role: it is shown to who may get the role. */
+    TrustPolicyShown: { type: 'boolean' },
     IsTruncated: { type: 'boolean' },
   },
   errors: ['InvalidArnException', 'MalformedPolicyDocumentException', 'NoSuchEntityException', 'NotFoundException'],

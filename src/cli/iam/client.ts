@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { iamTargetPrefix } from '../../api/iam/operations.js'
 import type { Contract, Input, Members, Output, Shape } from '../../api/shape.js'
 import { UnusableInput } from '../../inspect.js'
-import { withClientCertificate } from '../client-certificate.js'
+import { certificateHint, withClientCertificate } from '../client-certificate.js'
 import { connectionTo, type Connection } from '../connection.js'
 
 /** Longest wait for an answer. */
@@ -17,6 +17,24 @@ export class RefusedCall extends Error {
     super(message)
     this.name = code
   }
+}
+
+/** Members that are ARNs, each with one that could be meant: names alone are what is given by mistake. */
+const exampleArns: Readonly<Record<string, string>> = {
+  PolicyArn: 'arn:aws:iam::aws:policy/ClavigerKeyUser',
+  PermissionsBoundary: 'arn:aws:iam::aws:policy/ClavigerKeyUser',
+  PrincipalArn: 'arn:aws:iam::111122223333:user/anne',
+  ResourceArn: 'arn:aws:iam::111122223333:role/app',
+}
+
+function withExamples(refusal: Error, input: Readonly<Record<string, unknown>>): Error {
+  if (!(refusal instanceof RefusedCall)) return refusal
+  const isName = ([member]: readonly [string, string]) => {
+    const given = input[member]
+    return typeof given === 'string' && !given.startsWith('arn:')
+  }
+  const [, example] = Object.entries(exampleArns).find(isName) ?? []
+  return example === undefined ? refusal : new RefusedCall(refusal.name, `${refusal.message}\ngive an ARN, such as ${example}`)
 }
 
 /** What has a default may be left out. */
@@ -35,7 +53,7 @@ export class IamClient {
   /** Throws RefusedCall, and an Error that says so when no answer came. */
   async call<C extends Contract>(contract: C, input: Sent<NoInfer<C>>): Promise<Output<C>> {
     const { status, text } = await this.#send(contract.name, JSON.stringify(input))
-    if (status !== 200) throw refusalOf(status, text)
+    if (status !== 200) throw withExamples(refusalOf(status, text), input)
     return (contract.output ? read({ type: 'structure', members: contract.output }, JSON.parse(text)) : undefined) as Output<C>
   }
 
@@ -122,7 +140,8 @@ function unanswered(endpoint: string, operation: string, error: unknown): string
   const why = cause instanceof Error ? cause.message || String(code) : String(cause)
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EHOSTUNREACH') return `no server answers at ${endpoint}: ${why}`
   const doubt = /^(?:Get|List|Explain)/.test(operation) ? '' : `\nwhether ${operation} took effect is not known: look before it is repeated`
-  return `no answer came from ${endpoint}: ${why}${doubt}`
+  const hint = certificateHint(endpoint, cause)
+  return `no answer came from ${endpoint}: ${why}${hint === undefined ? '' : `\n${hint}`}${doubt}`
 }
 
 /** Times become dates; the rest is as it came. */

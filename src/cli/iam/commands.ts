@@ -83,7 +83,7 @@ function addOthers(iam: Command): void {
     .requiredOption('--principal <arn>', 'a user, a role or a session of a role')
     .requiredOption('--action <name>', 'as in a policy: kms:Decrypt')
     .option('--key <id>', 'key id, key ARN, alias name or alias ARN')
-    .option('--resource <arn>', 'of an action that is about no key')
+    .option('--resource <arn>', 'of an action that is about no key: the role of sts:AssumeRole, a user')
     .option('--context <pairs...>', 'name=value ...: condition keys (aws:SourceIp=192.0.2.1) and pairs of the encryption context')
     .option('--session-policy <policy>', 'JSON, or file://path')
     .option('--region <name>', 'where the call would be made')

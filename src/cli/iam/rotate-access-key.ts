@@ -1,8 +1,9 @@
 import { createAccessKey, listAccessKeys, updateAccessKey } from '../../api/iam/access-keys.js'
+import type { Output } from '../../api/shape.js'
 import { adminCredentials, replaceAdminCredentials } from '../../inspect.js'
 import type { Connection } from '../connection.js'
 import { print, type OutputOptions } from '../output.js'
-import { IamClient } from './client.js'
+import { IamClient, RefusedCall } from './client.js'
 
 interface RotateOptions extends OutputOptions {
   readonly userName?: string
@@ -19,7 +20,9 @@ export async function rotateAccessKey(options: RotateOptions): Promise<void> {
   const client = new IamClient()
   const of = { ...accountId !== undefined && { AccountId: accountId }, ...userName !== undefined && { UserName: userName } }
   const { AccessKeyMetadata: before = [] } = await client.call(listAccessKeys, { ...of, MaxItems: 100 })
-  const { AccessKey: made = {} } = await client.call(createAccessKey, of)
+  const { AccessKey: made = {} } = await client.call(createAccessKey, of).catch((error: unknown) => {
+    throw error instanceof RefusedCall && error.name === 'LimitExceededException' ? tooMany(error, before, accountId) : error
+  })
   const credentials = { accessKeyId: made.AccessKeyId ?? '', secretAccessKey: made.SecretAccessKey ?? '' }
   const old = before.filter(({ Status }) => Status === 'Active').map(({ AccessKeyId }) => AccessKeyId ?? '')
   const replaced = old.includes(client.connection.credentials.accessKeyId) ? replaceInFile(client.connection, credentials) : undefined
@@ -39,8 +42,23 @@ export async function rotateAccessKey(options: RotateOptions): Promise<void> {
   }
 }
 
+type Listed = NonNullable<Output<typeof listAccessKeys>['AccessKeyMetadata']>[number]
+
+/** With what makes room for another. */
+function tooMany({ name, message }: RefusedCall, before: readonly Listed[], accountId: string | undefined): RefusedCall {
+  return new RefusedCall(name, [message, ...before.flatMap(({ AccessKeyId: id = '', UserName: userName = '', Status: status }) => {
+    const ending = `  claviger iam delete-access-key ${optionsOf(id, userName, accountId)}`
+    if (status === 'Inactive') return [`${id} is inactive, and can be deleted:`, ending]
+    return [`${id} is active. Only when nothing uses it any more (iam list-access-keys shows it):`, ending]
+  })].join('\n'))
+}
+
+function optionsOf(id: string, userName: string, accountId: string | undefined): string {
+  return `--user-name ${userName} --access-key-id ${id}${accountId === undefined ? '' : ` --account-id ${accountId}`}`
+}
+
 function endings(id: string, userName: string, accountId: string | undefined): readonly string[] {
-  const of = `--user-name ${userName} --access-key-id ${id}${accountId === undefined ? '' : ` --account-id ${accountId}`}`
+  const of = optionsOf(id, userName, accountId)
   return [
     `${id} is still active. When nothing uses it any more (iam list-access-keys shows it):`,
     `  claviger iam update-access-key ${of} --status Inactive`,

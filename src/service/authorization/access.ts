@@ -1,5 +1,5 @@
 import { grantOperation } from '../../api/enums.js'
-import type { Caller, PrincipalTag } from '../../domain/caller.js'
+import type { Caller } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
 import { isLeftToAccount } from '../../domain/grant.js'
 import { atTime } from '../../domain/imported-material.js'
@@ -17,8 +17,9 @@ import type { CallRecord } from '../call-record.js'
 import { madeManagedKey, managedKey } from '../managed-keys.js'
 import type { AllowedKey, KeyNeed, Operation, Permission } from '../operation.js'
 import type { Services } from '../services.js'
-import { factsOf, mentions, resourceTags, type CallFacts, type QuestionFacts } from './facts.js'
+import { factsOf, mentions, type CallFacts, type QuestionFacts } from './facts.js'
 import { requestKeysOf } from './request-keys.js'
+import { questionOnRole, type AskedRole } from './role-question.js'
 
 /** One call, as far as it is known before its keys are. */
 export interface Asked extends CallFacts {
@@ -27,15 +28,6 @@ export interface Asked extends CallFacts {
   readonly dryRun: boolean
   /** Hex digits by index: what an enclave was measured as. */
   readonly measurements: ReadonlyMap<number, string> | undefined
-}
-
-/** A role that somebody wants to be. */
-export interface AskedRole {
-  readonly arn: string
-  readonly accountId: string
-  readonly tags: readonly PrincipalTag[]
-  readonly trust: CompiledPolicy
-  readonly requestKeys: RequestKeys
 }
 
 /** A key that was looked up. */
@@ -113,15 +105,13 @@ export class Access {
   }
 
   /** Throws AccessDeniedException unless the role trusts the caller and, where they must agree, the policies of the caller allow it. */
-  requireRole({ arn, accountId, tags, trust, requestKeys }: AskedRole, actions: readonly string[]): void {
-    const { caller } = this.#asked
-    const facts = factsOf(this.#asked, { resource: { accountId, tags: resourceTags(tags) }, requestKeys: () => requestKeys })
+  requireRole(role: AskedRole, actions: readonly string[]): void {
+    const { arn } = role
     this.#record.resource(arn)
     for (const action of actions) {
-      const request = new PolicyRequest(action, arn, facts)
-      const { allowed, reason } = decideByPolicies({ caller, request, resource: { policy: trust, accountId } })
+      const { allowed, reason } = decideByPolicies(questionOnRole(this.#asked, role, action))
       this.#record.decided({ action, resource: arn, reason })
-      if (!allowed) throw roleDenied(caller, action, arn)
+      if (!allowed) throw roleDenied(this.#asked.caller, action, arn)
     }
   }
 

@@ -66,10 +66,17 @@ export function on<I extends OfAccount>(
     const place = {
       resource: entityArn(kind, { accountId, name, path: entity?.path ?? subject.path ?? '/' }),
       named: `${kind} ${name}`,
-      of: { accountId, tags: entity && 'tags' in entity ? resourceTags(entity.tags) : [] },
-      keys: new Map<string, ContextValue>(entity && 'boundary' in entity ? [['iam:permissionsboundary', entity.boundary]] : []),
+      ...toldOf(accountId, entity),
     }
     return actionsOf(input, subject).map(action => ({ action, ...place }))
+  }
+}
+
+/** What policies are told of an entity of the account; undefined is one that is not there, or that is not to be known of. */
+export function toldOf(accountId: string, entity: IdentityEntity | undefined): Required<Pick<Permission, 'of' | 'keys'>> {
+  return {
+    of: { accountId, tags: entity && 'tags' in entity ? resourceTags(entity.tags) : [] },
+    keys: new Map<string, ContextValue>(entity && 'boundary' in entity ? [['iam:permissionsboundary', entity.boundary]] : []),
   }
 }
 

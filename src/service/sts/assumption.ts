@@ -6,7 +6,7 @@ import { foldCase } from '../../domain/policy/fold-case.js'
 import type { ContextValue, RequestKeys } from '../../domain/policy/request.js'
 import { parsePrincipal, sessionArn } from '../../domain/principal.js'
 import { claimKeys } from '../../domain/web-identity.js'
-import type { AskedRole } from '../authorization/access.js'
+import type { AskedRole } from '../authorization/role-question.js'
 import type { Call } from '../operation.js'
 import type { Services } from '../services.js'
 import type { SessionClaims } from './session-tokens.js'
@@ -58,14 +58,12 @@ export function checkWanted({ input, ...tags }: Omit<Wanted, 'action'>): void {
 /** Credentials of a role. Who may not have them learns nothing of the role, not even whether there is one. */
 export async function assume(wanted: Wanted, { caller, access }: Call, services: Services) {
   const { input } = wanted
-  const { identities, sts, clock } = services
-  const { accountId, name } = roleNamed(input.RoleArn)
+  const { sts, clock } = services
   checkCaller(caller, input)
   const tags = withInherited(wanted, caller)
   const sourceIdentity = sourceIdentityOf(wanted, caller)
-  const found = await identities.entity(accountId, 'role', name)
-  const role = found && arnOfEntity(found) === input.RoleArn ? found : undefined
-  access.requireRole(askedRole(role, wanted, caller, sourceIdentity, sts.trustPolicies), actionsOf(wanted, tags, sourceIdentity))
+  const role = await roleOf(input.RoleArn, services)
+  access.requireRole(askedRole(role, { ...wanted, sourceIdentity }, caller, services), actionsOf(wanted, tags, sourceIdentity))
   // It trusts nobody, and so was refused.
   if (!role) throw roleDenied(caller, wanted.action, input.RoleArn)
   const claims = claimsOf(role, { ...wanted, ...tags, sourceIdentity }, caller, clock.now())
@@ -108,20 +106,25 @@ function actionsOf({ action }: Wanted, { tags }: SessionTags, sourceIdentity: st
   ]
 }
 
-function askedRole(
-  role: Role | undefined, wanted: Wanted, caller: Caller, sourceIdentity: string | undefined,
-  trustPolicies: Services['sts']['trustPolicies'],
-): AskedRole {
+/** The role of that very ARN, its path included. Throws ValidationException. */
+export async function roleOf(arn: string, { identities }: Pick<Services, 'identities'>): Promise<Role | undefined> {
+  const { accountId, name } = roleNamed(arn)
+  const found = await identities.entity(accountId, 'role', name)
+  return found && arnOfEntity(found) === arn ? found : undefined
+}
+
+/** As policies are asked about it, for `Access.requireRole`; undefined is a role that nobody may be. */
+export function askedRole(role: Role | undefined, wanted: Wanted, caller: Caller, { sts }: Pick<Services, 'sts'>): AskedRole {
   const { RoleArn: arn } = wanted.input
   return {
     arn, accountId: roleNamed(arn).accountId, tags: role?.tags ?? [],
-    trust: role ? trustPolicies.of(role) : trustsNobody,
-    requestKeys: requestKeysOf(wanted, caller, sourceIdentity),
+    trust: role ? sts.trustPolicies.of(role) : trustsNobody,
+    requestKeys: requestKeysOf(wanted, caller),
   }
 }
 
 /** IAM User Guide, Available keys for AWS STS. */
-function requestKeysOf({ input, tags, ...wanted }: Wanted, { webIdentity }: Caller, sourceIdentity: string | undefined): RequestKeys {
+function requestKeysOf({ input, tags, sourceIdentity, ...wanted }: Wanted, { webIdentity }: Caller): RequestKeys {
   const keys = new Map<string, ContextValue>(webIdentity && claimKeys(webIdentity))
   keys.set('sts:rolesessionname', input.RoleSessionName)
   keys.set('sts:durationseconds', String(input.DurationSeconds))

@@ -274,6 +274,69 @@ describe('ExplainDecision', () => {
     })
   })
 
+  it('shows the owner of a key why a user of another account may use it, or may not', async () => {
+    const bob = user('bob', otherAccountId)
+    await inline('bob', document(allow('kms:*')), otherAccountId)
+    const statement = { ...allow('kms:Decrypt', { Sid: 'Tenant' }), Principal: { AWS: otherAccountId } }
+    await call(on.services, putKeyPolicy, {
+      KeyId, Policy: document({ ...allow('kms:*'), Principal: { AWS: accountId } }, {
+        ...statement, Condition: { Bool: { 'aws:MultiFactorAuthPresent': 'true' } },
+      }),
+    })
+    const asked = { PrincipalArn: bob, KeyId: arn, Action: 'kms:Decrypt' }
+    const no = await explain(asked)
+    expect(no).to.deep.include({ EvalDecision: 'implicitDeny', DecidedBy: 'resource policy', KeyPolicyShown: true })
+    expect(no.ErrorMessage).to.include('because the resource does not exist in this Region')
+    expect(statementsOf(no).slice(1)).to.deep.equal([
+      ['resource policy', 'key policy', 'statement 2 (Tenant)', false], ['identity policy', 'inline policy own', 'statement 1', true],
+    ])
+    const ContextEntries = [{ ContextKeyName: 'aws:MultiFactorAuthPresent', ContextKeyValues: ['true'] }]
+    expect(await explain({ ...asked, ContextEntries })).to.deep.include({
+      EvalDecision: 'allowed', DecidedBy: 'resource policy', Statement: 'statement 2 (Tenant)', AndPolicyName: 'inline policy own',
+    })
+    const { GrantId } = await call(on.services, createGrant, { KeyId, GranteePrincipal: bob, Operations: ['Encrypt'] })
+    expect(await explain({ ...asked, Action: 'kms:Encrypt' })).to.deep.include({
+      EvalDecision: 'allowed', DecidedBy: 'grant', PolicyName: GrantId, KeyPolicyShown: true,
+    })
+    // It is the service that keeps the action in the account, whatever the key is like.
+    const outside = { EvalDecision: 'implicitDeny', DecidedBy: 'service', KeyPolicyShown: false }
+    expect(await explain({ ...asked, Action: 'kms:DisableKey' })).to.deep.include(outside)
+    expect(await explain({ ...asked, Action: 'kms:DisableKey', KeyId: arn.replace(KeyId, missing) })).to.deep.include(outside)
+  })
+
+  it('shows nobody else of the account of that key more than the outcome', async () => {
+    await inline('bob', document(allow('kms:*')), otherAccountId)
+    const asked = { PrincipalArn: user('bob', otherAccountId), Action: 'kms:Encrypt' }
+    const auditor = userCaller('auditor', [identityPolicy(allowing('iam:Simulate*'))])
+    const answers = new Set<string>()
+    const ask = async (key: string) => {
+      answers.add(JSON.stringify(await explain({ ...asked, KeyId: key }, auditor)).replaceAll(key, 'the key'))
+    }
+    await ask(arn)
+    await ask(arn.replace(KeyId, missing))
+    expect([...answers]).to.have.length(1)
+    expect([...answers][0]).to.not.include('DecidedBy').and.not.include('resource policy')
+    const ContextEntries = [{ ContextKeyName: 'aws:MultiFactorAuthPresent', ContextKeyValues: ['true'] }]
+    for (const KeyId of [arn, arn.replace(/[^/]*$/, missing)]) {
+      await refused(explain({ ...asked, KeyId, ContextEntries }, auditor), 'ValidationException')
+    }
+    await call(on.services, createGrant, { KeyId, GranteePrincipal: asked.PrincipalArn, Operations: ['Encrypt'] })
+    const { Statements: _, ...rest } = await explain({ ...asked, KeyId: arn }, auditor)
+    expect(rest).to.deep.equal({ EvalDecision: 'allowed', KeyPolicyShown: false, IsTruncated: false })
+  })
+
+  it('says that there is no such key or alias to who would be told so', async () => {
+    const auditor = userCaller('auditor', [identityPolicy(allowing('iam:Simulate*'))])
+    for (const key of ['alias/none', missing]) {
+      const asked = { PrincipalArn: user('bob'), Action: 'kms:Decrypt', KeyId: key }
+      expect(await explain(asked)).to.deep.include({ EvalDecision: 'implicitDeny', KeyNotFound: true })
+      expect(await explain(asked, auditor)).to.not.have.property('KeyNotFound')
+    }
+    expect(await explain({ PrincipalArn: user('bob'), Action: 'kms:Decrypt', KeyId })).to.not.have.property('KeyNotFound')
+    const abroad = { PrincipalArn: user('bob', otherAccountId), Action: 'kms:Decrypt', KeyId: 'alias/none' }
+    expect(await explain(abroad)).to.not.have.property('KeyNotFound')
+  })
+
   it('tells nothing of a user of another account, whether or not there is one', async () => {
     const byTag = document(allow('iam:GetUser', { Condition: { StringEquals: { 'aws:ResourceTag/team': 'blue' } } }))
     await inline('bob', byTag, otherAccountId)
