@@ -81,6 +81,26 @@ describe('LookupEvents', function suiteOfLookups() {
     expect(seen.map(({ eventID }) => eventID)).to.deep.equal(written.toReversed())
   })
 
+  it('shows an account what the administrator of the installation has done to it', async () => {
+    const named = { AccountId: second, UserName: 'visited' }
+    const done = [
+      ['CreateUser', named], ['TagPrincipal', { ...named, Tags: [{ Key: 'team', Value: 'red' }] }],
+      ['AttachPolicy', { ...named, PolicyArn: 'arn:aws:iam::aws:policy/ClavigerAuditor' }], ['CreateAccessKey', named],
+    ] as const
+    for (const [operation, input] of done) {
+      const { status, json: answer } = await administration(operator(), operation, input)
+      expect(status, JSON.stringify(answer)).to.equal(200)
+    }
+    for (const [operation] of done) {
+      const arn = `arn:aws:iam::${second}:user/visited`
+      const [seen, ...more] = await lookup(tenant(bob), of('EventName', operation))
+      expect(more, operation).to.deep.equal([])
+      expect(seen?.resources).to.deep.equal([{ ARN: arn, type: 'AWS::IAM::User', accountId: second }])
+      expect(await lookup(tenant(bob), of('ResourceName', arn))).to.deep.include(seen)
+      expect(await lookup(tenant(anne), of('EventName', operation)), 'and to nobody else').to.deep.equal([])
+    }
+  })
+
   it('answers as CloudTrail does', async () => {
     const [made] = await lookup(tenant(anne), of('EventName', 'CreateKey'))
     const { json: page } = await administration(tenant(anne), 'LookupEvents', { ...of('EventId', made?.eventID ?? ''), MaxResults: 1 })
