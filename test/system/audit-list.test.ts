@@ -31,7 +31,9 @@ async function momentBetween(): Promise<number> {
 
 describe('LookupEvents', function suiteOfLookups() {
   this.timeout(60_000)
-  const on = suite({ settings: { accountId, audit: { segmentBytes: 65_536 } } })
+  const on = suite({ settings: {
+    accountId, audit: { segmentBytes: 65_536 }, throttle: { actions: { LookupEvents: { perSecond: 10_000 } } },
+  } })
   let [anne, bob]: readonly Tenant[] = []
   let [annesKms, bobsKms]: readonly KMS[] = []
   let shared: NewKey

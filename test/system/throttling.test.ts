@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { kmsClient, refusal } from '../support/clients.js'
 import { MovedClock } from '../support/clock.js'
 import { newAccount, newAdministrator, newTenant, type Tenant } from '../support/tenants.js'
+import { administration } from './administration-client.js'
 import { auditEvents } from './audit-records.js'
 import { rawRequest, type RawRequest } from './raw-request.js'
 import { stsRequest, unsigned } from './raw-sts.js'
@@ -74,6 +75,20 @@ describe('a user that calls one operation too often', () => {
   it('is told so before its keys are looked for or its members read', async () => {
     const refused = await on.call('GenerateRandom', '{')
     expect([refused.status, refused.json]).to.deep.equal([400, throttling])
+  })
+})
+
+describe('a user that looks through the audit log again and again', () => {
+  const clock = new MovedClock(Date.UTC(2026, 4, 5, 12))
+  const on = suite({ clock })
+
+  it('is told so soon, by default, and may still do everything else', async () => {
+    const lookup = async () => (await administration(on.server, 'LookupEvents', { MaxResults: 1 })).json.__type
+    for (let call = 0; call < 30; call++) expect(await lookup()).to.equal(undefined)
+    expect(await lookup()).to.equal('ThrottlingException')
+    expect(await on.call('ListKeys', {})).to.have.property('status', 200)
+    clock.advance(1_000)
+    expect([await lookup(), await lookup(), await lookup()]).to.deep.equal([undefined, undefined, 'ThrottlingException'])
   })
 })
 
