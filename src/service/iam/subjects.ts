@@ -5,7 +5,7 @@ import type { Scope } from '../../domain/key-ref.js'
 import { entityArn } from '../../domain/principal.js'
 import type { ContextValue } from '../../domain/policy/request.js'
 import { resourceTags } from '../authorization/facts.js'
-import type { Asking, Permission } from '../operation.js'
+import type { Asking, Call, Permission } from '../operation.js'
 
 /** A member that every operation on identities has. */
 export interface OfAccount { readonly AccountId?: string }
@@ -65,9 +65,7 @@ export function on<I extends OfAccount>(
     const entity = mayKnow(accountId, asking) ? await asking.services.identities.entity(accountId, kind, name) : undefined
     const place = {
       resource: entityArn(kind, { accountId, name, path: entity?.path ?? subject.path ?? '/' }),
-      named: `${kind} ${name}`,
-      of: { accountId, tags: entity && 'tags' in entity ? resourceTags(entity.tags) : [] },
-      keys: new Map<string, ContextValue>(entity && 'boundary' in entity ? [['iam:permissionsboundary', entity.boundary]] : []),
+      named: `${kind} ${name}`, ...factsOfEntity(accountId, entity),
     }
     return actionsOf(input, subject).map(action => ({ action, ...place }))
   }
@@ -92,14 +90,30 @@ export function mayKnow(accountId: string, { caller, services }: Asking): boolea
   return accountId === caller.accountId || caller.accountId === services.accountId
 }
 
+/** What policies can ask about it, beside its ARN. */
+function factsOfEntity(accountId: string, entity: IdentityEntity | undefined) {
+  return {
+    of: { accountId, tags: entity && 'tags' in entity ? resourceTags(entity.tags) : [] },
+    keys: new Map<string, ContextValue>(entity && 'boundary' in entity ? [['iam:permissionsboundary', entity.boundary]] : []),
+  }
+}
+
 /**
  * Throws ConflictException if what has the name now is not what the caller was allowed to work on: another of the name may have been made
- * under another path since.
+ * under another path since. If it is, with other tags or another boundary than then, the policies are asked once more.
  */
-export function checkPermitted<E extends IdentityEntity>(entity: E, permitted: readonly Permission[]): E {
+export function checkPermitted<E extends IdentityEntity>(entity: E, { permitted, access }: Pick<Call, 'permitted' | 'access'>): E {
   const arn = arnOfEntity(entity)
-  if (permitted.some(({ resource }) => resource === arn)) return entity
-  throw new KmsError('ConflictException', `${arn} was changed by another call. Retry the request.`)
+  const asked = permitted.filter(({ resource }) => resource === arn)
+  if (asked.length === 0) throw new KmsError('ConflictException', `${arn} was changed by another call. Retry the request.`)
+  const facts = factsOfEntity(entity.accountId, entity)
+  for (const permission of asked) if (!isSame(permission, facts)) access.requirePermission({ ...permission, ...facts })
+  return entity
+}
+
+function isSame(one: Pick<Permission, 'of' | 'keys'>, other: Pick<Permission, 'of' | 'keys'>): boolean {
+  const facts = [one, other].map(({ of, keys = new Map() }) => JSON.stringify([of?.accountId, of?.tags, [...keys]]))
+  return facts[0] === facts[1]
 }
 
 const texts: Readonly<Record<EntityKind, (name: string) => string>> = {
