@@ -5,7 +5,7 @@ import type { ApprovalRequest } from '../../../src/domain/approval.js'
 import { IntegrityError } from '../../../src/ports/keys.js'
 import { endAllApprovals, settleApprovals } from '../../../src/service/approvals/settle.js'
 import type { Services } from '../../../src/service/services.js'
-import { approve, approver, held, requester, ruleOf, shown } from '../../support/approvals.js'
+import { approve, approver, held, requester, ruleOf, shown, storeApprovers } from '../../support/approvals.js'
 import { accountId } from '../../support/callers.js'
 import { Interruption, replacing } from '../../support/interruption.js'
 import { refused } from '../../support/refusal.js'
@@ -16,6 +16,7 @@ const [anne, bob] = [approver('anne'), approver('bob')]
 
 describe('a call that was approved takes effect once', () => {
   const on = serviceSuite()
+  beforeEach(() => storeApprovers(on.store, anne, bob))
   const options = (approvals: number) => ({ rules: [ruleOf(approvals, [anne, bob], { operations: ['CreateKey'] })] })
   const make: Contract = createKey
   const keys = () => on.store.keys.list(accountId, region, undefined, 10)
