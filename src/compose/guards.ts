@@ -11,6 +11,7 @@ const atWorkPerAccountMin = 64
 /** Two calls for each lane: one that it works on, one that waits for it. */
 const callsPerLane = 2
 const slowPerAccountMax = 4
+const heavyPerAccountMax = 1
 /** Less than a client waits for an answer; as long as a key pair may wait for the HSM. */
 const waitMsMax = 10_000
 
@@ -19,7 +20,7 @@ export function admissionOf(config: Config, identities: IdentityDirectory, clock
   const { limits: { inFlightMax, inFlightPerAccountMax }, hsm, keyStores } = config
   const lanes = [hsm, ...Object.values(keyStores)].map(({ lanes: { count = 0 } = {} }) => count)
   const places = new Places({
-    inFlightMax, inFlightPerAccountMax, slowPerAccountMax, waitMsMax,
+    inFlightMax, inFlightPerAccountMax, slowPerAccountMax, heavyPerAccountMax, waitMsMax,
     atWorkPerAccountMax: Math.max(atWorkPerAccountMin, callsPerLane * Math.max(...lanes)),
   }, () => identities.hasSeveralAccounts())
   return new Admission(new CallRates(config.throttle, clock), places)

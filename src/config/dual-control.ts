@@ -65,14 +65,14 @@ function hasSecrets({ contract: { input, output } }: Operation): boolean {
 }
 
 function membersHaveSecrets(members: Members): boolean {
-  return Object.values(members).some(isSecret)
+  return Object.values(members).some(holdsSecret)
 }
 
-function isSecret(shape: Shape): boolean {
+function holdsSecret(shape: Shape): boolean {
   if ('sensitive' in shape && shape.sensitive) return true
   if (shape.type === 'structure') return membersHaveSecrets(shape.members)
-  if (shape.type === 'list') return isSecret(shape.of)
-  return shape.type === 'map' && (isSecret(shape.key) || isSecret(shape.value))
+  if (shape.type === 'list') return holdsSecret(shape.of)
+  return shape.type === 'map' && (holdsSecret(shape.key) || holdsSecret(shape.value))
 }
 
 /** A call waits under one rule. */

@@ -14,6 +14,8 @@ const burstMax = 10_000_000
 /** Well above what one server does: nobody meets them by accident. */
 const ofAccount: Rate = { perSecond: 50_000, burst: 100_000 }
 const ofPrincipalAction: Rate = { perSecond: 50_000, burst: 100_000 }
+/** Unless the configuration says otherwise: a call goes through megabytes of the audit log of all. CloudTrail takes two a second, too. */
+const ofActions: Readonly<Record<string, Rate>> = { LookupEvents: { perSecond: 2, burst: 30 } }
 /** Of a source that goes on for ever, they fill some 60 MB of the audit log in a day. */
 const ofFailures: Rate = { perSecond: 1, burst: 1_000 }
 
@@ -23,7 +25,9 @@ export function readThrottle(reader: Reader): ThrottleConfig {
     principalAction: readRate('throttle.principalAction', ofPrincipalAction, reader),
     failures: readRate('throttle.failedSignatures', ofFailures, reader),
     accounts: readRates('throttle.accounts', isAccountId, 'is not the 12 digits of an account (in YAML within quotes)', reader),
-    actions: readRates('throttle.actions', name => allOperations.has(name), 'is not the name of an operation', reader),
+    actions: {
+      ...ofActions, ...readRates('throttle.actions', name => allOperations.has(name), 'is not the name of an operation', reader),
+    },
   }
 }
 

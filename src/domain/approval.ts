@@ -80,6 +80,9 @@ export interface ApprovalDecision {
   readonly origin: string
   readonly callerArn: string
   readonly sourceIp: string
+  readonly secureTransport?: boolean
+  /** What must be known to find out later whether it still may; an approval without it counts no more. */
+  readonly approver?: Requester
   readonly at: number
   readonly requestId: string
   readonly reason?: string

@@ -57,11 +57,6 @@ export function placesOfUse(use: GrantUse): Places {
   }
 }
 
-export function slotsOfUse(use: GrantUse): readonly Slot[] {
-  const { holders, selectors } = placesOfUse(use)
-  return holders.flatMap(holder => selectors.map(selector => slotOf(holder, selector)))
-}
-
 export function slotOf(holder: string, selector: string): Slot {
   // What a child may be depends on all operations of its parent, which the slot does not tell.
   const exact = !selector.startsWith('<') && !holder.endsWith(' CreateGrant')

@@ -12,11 +12,14 @@ export interface Approvals {
   /** Newest first, behind `after`. */
   list(filter: ApprovalFilter, after: string | undefined, limit: number): Promise<readonly ApprovalRequest[]>
   countPending(accountId: string): Promise<number>
-  /** Ids of those that have to end (pending, and expired at `now`) or may have to (executing), oldest first. */
-  unsettled(now: number, limit: number): Promise<readonly string[]>
+  /** Those that have to end (pending, and expired at `now`) or may have to (executing), oldest first, behind `after`. */
+  unsettled(now: number, after: Unsettled | undefined, limit: number): Promise<readonly Unsettled[]>
   /** Answers how many there were. */
   removeEndedBefore(time: number): Promise<number>
 }
+
+/** Where such a one stands; nothing of it was verified yet. */
+export interface Unsettled { readonly id: string, readonly createdAt: number }
 
 /** Of this account, or under one of these rules. */
 export interface ApprovalFilter {

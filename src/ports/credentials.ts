@@ -2,7 +2,7 @@
 export interface AccessKey {
   readonly accessKeyId: string
   readonly principalArn: string
-  /** The unique id of the user; undefined only before it was adopted (service/identities/adopt.ts). */
+  /** The unique id of the user; undefined only before it was adopted (service/identities/first-identities.ts). */
   readonly principalId?: string
   readonly accountId: string
   readonly active: boolean

@@ -26,6 +26,8 @@ export interface Grants {
   count(region: string, keyId: string): Promise<number>
   /** Whether there is one, which takes no longer for a key that has many. */
   any(region: string, keyId: string): Promise<boolean>
+  /** Which of these have a grant on the key at all (`Slot.holder`); it takes no longer for a key that has many. No MAC is checked. */
+  holding(region: string, keyId: string, holders: readonly string[]): Promise<ReadonlySet<string>>
   /** What stands in each slot, in the order asked for; of an exact one one grant. No MAC is checked: whoever uses a grant asks `get`. */
   inSlots(region: string, keyId: string, slots: readonly Slot[]): Promise<readonly (readonly Grant[])[]>
   /** Ascending by id, after `after`. */

@@ -22,8 +22,10 @@ export interface Identities {
   list<K extends EntityKind>(accountId: string, kind: K, after: string | undefined, limit: number): Promise<readonly EntityOf<K>[]>
   count(accountId: string, kind: EntityKind): Promise<number>
   /**
-   * Those of an account in whose record this text stands, as JSON has it: all that may refer to something, and perhaps others. As many as
-   * an account has, at most.
+   * Those of an account in whose record this text stands, as JSON has it: all that may refer to something, and perhaps others. Ascending by
+   * kind and name, behind `after`.
    */
-  mentioning(accountId: string, text: string): Promise<readonly EntityOf<EntityKind>[]>
+  mentioning(
+    accountId: string, text: string, after: Pick<EntityOf<EntityKind>, 'kind' | 'name'> | undefined, limit: number,
+  ): Promise<readonly EntityOf<EntityKind>[]>
 }

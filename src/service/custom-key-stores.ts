@@ -64,7 +64,7 @@ export const updateCustomKeyStore = onAccount(api.updateCustomKeyStore, {
     const onlyNamed = password === undefined && clusterId === undefined
     requireState(store, onlyNamed ? ['DISCONNECTED', 'CONNECTED'] : ['DISCONNECTED'], services)
     if (name !== undefined && name !== store.name) refuseTakenName(name, scope, services)
-    if (clusterId !== undefined) requireSameToken(clusterId, store, services)
+    if (clusterId !== undefined) requireSameToken(clusterId, store, scope, services)
     await write({ ...store, name: name ?? store.name, clusterId: clusterId ?? store.clusterId }, services)
     return {}
   }),
@@ -140,14 +140,20 @@ function refuseTakenName(name: string, scope: Scope, { customKeyStores }: Servic
  * Tokens of other accounts are none. A token that holds keys which are in no custom key store stays theirs; so does the one that new keys
  * are made in.
  */
-async function freeCluster(clusterId: string, { accountId }: Scope, services: Services): Promise<Cluster> {
+async function freeCluster(clusterId: string, scope: Scope, services: Services): Promise<Cluster> {
   const { customKeyStores, keyStores, regions } = services
-  const cluster = customKeyStores.cluster(clusterId)
+  const cluster = ownCluster(clusterId, scope, services)
   const forNewKeys = [keyStores.forNewKeys, ...regions.map(region => keyStores.ofRegion(region))]
-  const isOwn = accountId === (cluster?.accountId ?? services.accountId)
-  if (!cluster || !isOwn || forNewKeys.includes(cluster.keyStore)) throw unknownCluster(clusterId)
+  if (forNewKeys.includes(cluster.keyStore)) throw unknownCluster(clusterId)
   if (customKeyStores.byKeyStore(cluster.keyStore) || await keysIn(cluster.keyStore, services) > 0) throw inUse(clusterId)
   return cluster
+}
+
+/** Those that the configuration gives to no account are of the installation's. */
+function ownCluster(clusterId: string, { accountId }: Scope, services: Services): Cluster {
+  const cluster = services.customKeyStores.cluster(clusterId)
+  if (cluster && accountId === (cluster.accountId ?? services.accountId)) return cluster
+  throw unknownCluster(clusterId)
 }
 
 function checkTrustAnchor(certificate: string, configured: string | undefined): void {
@@ -158,10 +164,8 @@ function checkTrustAnchor(certificate: string, configured: string | undefined): 
 }
 
 /** The id of a key store can be changed in the configuration; the token, which holds the keys, cannot. */
-function requireSameToken(clusterId: string, { keyStore }: CustomKeyStore, { customKeyStores }: Services): void {
-  const cluster = customKeyStores.cluster(clusterId)
-  if (!cluster) throw unknownCluster(clusterId)
-  if (cluster.keyStore === keyStore) return
+function requireSameToken(clusterId: string, { keyStore }: CustomKeyStore, scope: Scope, services: Services): void {
+  if (ownCluster(clusterId, scope, services).keyStore === keyStore) return
   throw new KmsError('CloudHsmClusterNotRelatedException', `Cluster ${clusterId} does not hold the keys of this custom key store.`)
 }
 

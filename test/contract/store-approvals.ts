@@ -95,9 +95,16 @@ export function approvalsContract(store: () => Store): void {
     await put(sample(1, { expiresAt: 10 }), sample(2, { expiresAt: 20 }), sample(3, { status: 'EXECUTING' }), sample(4, { status: 'DONE' }))
     expect(await store().approvals.countPending(accountId)).to.equal(2)
     expect(await store().approvals.countPending('999999999999')).to.equal(0)
-    expect(await store().approvals.unsettled(10, 10)).to.deep.equal([sample(1).id, sample(3).id])
-    expect(await store().approvals.unsettled(9, 10)).to.deep.equal([sample(3).id])
-    expect(await store().approvals.unsettled(20, 2)).to.deep.equal([sample(1).id, sample(2).id])
+    const unsettled = (now: number, limit: number, after?: ApprovalRequest) => store().approvals.unsettled(now, after, limit)
+    const [first, second, third] = [1, 2, 3].map(number => ({ id: sample(number).id, createdAt: sample(number).createdAt }))
+    expect(await unsettled(10, 10)).to.deep.equal([first, third])
+    expect(await unsettled(9, 10)).to.deep.equal([third])
+    expect(await unsettled(20, 2)).to.deep.equal([first, second])
+    expect(await unsettled(20, 2, sample(1))).to.deep.equal([second, third])
+    expect(await unsettled(20, 2, sample(3))).to.deep.equal([])
+    // Also among those of one moment.
+    await put(sample(5, { expiresAt: 10, createdAt: sample(1).createdAt }))
+    expect((await unsettled(20, 10, sample(1))).map(({ id }) => id)).to.deep.equal([sample(5).id, second?.id, third?.id])
   })
 
   it('removes those that ended before a time, and counts them', async () => {

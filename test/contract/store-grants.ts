@@ -1,8 +1,9 @@
 import { expect } from 'chai'
-import { slotsOfUse } from '../../src/domain/grant-slots.js'
+import { placesOfUse } from '../../src/domain/grant-slots.js'
 import { slotMax, type Grant } from '../../src/ports/grants.js'
 import type { Store } from '../../src/ports/store.js'
 import { userCaller } from '../support/callers.js'
+import { slotsOfUse } from '../support/grant-slots.js'
 import { keyId, region, rejected, sampleGrant } from './store-samples.js'
 
 const user = (name: string) => `arn:aws:iam::111122223333:user/${name}`
@@ -59,6 +60,27 @@ export function grantsContract(store: () => Store): void {
     await put(sampleGrant(1, 3, { name: 'a', createdAt: 7 }), sampleGrant(1, 4, { name: 'a' }))
     expect(await store().grants.twin(asked)).to.deep.equal(sampleGrant(1, 3, { name: 'a', createdAt: 7 }))
     for (const other of others) expect(await store().grants.twin({ ...asked, ...other })).to.deep.include(other)
+  })
+
+  it('tells which holders have any on a key, and takes none for another', async () => {
+    const { granteePrincipal } = sampleGrant(1, 1)
+    const { holders } = placesOfUse({ caller: userCaller('grantee'), operation: 'Decrypt', context: {}, sourceArn: undefined })
+    const holding = async (at: string, key: number, ...asked: readonly string[]) => [...await store().grants.holding(at, keyId(key), asked)]
+    const own = `${granteePrincipal} Decrypt`
+    expect(await holding(region, 1, own)).to.deep.equal([])
+    await put(sampleGrant(1, 1), sampleGrant(1, 2, { operations: ['Sign', 'RetireGrant'], granteePrincipal: user('other') }))
+    expect(holders).to.include(own)
+    expect(await holding(region, 1, ...holders)).to.deep.equal([own])
+    expect(await holding(region, 1, own, `${user('other')} Sign`, `${user('other')} RetireGrant`))
+      .to.have.members([own, `${user('other')} Sign`])
+    for (const alike of [own.slice(0, -1), own.slice(1), `${own} `, `${own}!`, own.toLowerCase(), '%', '_', '']) {
+      expect(await holding(region, 1, alike), alike).to.deep.equal([])
+    }
+    expect(await holding(region, 2, own)).to.deep.equal([])
+    expect(await holding('us-east-1', 1, own)).to.deep.equal([])
+    expect(await holding(region, 1)).to.deep.equal([])
+    await store().grants.remove(region, keyId(1), sampleGrant(1, 1).grantId)
+    expect(await holding(region, 1, own)).to.deep.equal([])
   })
 
   describe('in slots', () => {

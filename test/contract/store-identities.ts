@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Group, IdentityEntity, ManagedPolicy, Role, User } from '../../src/domain/identity.js'
+import type { Identities } from '../../src/ports/identities.js'
 import { StaleWriteError } from '../../src/ports/keys.js'
 import type { Store } from '../../src/ports/store.js'
 import { accountId, rejected } from './store-samples.js'
@@ -107,8 +108,13 @@ export function identitiesContract(store: () => Store): void {
     ]
     for (const entity of inserted) await store().identities.insert(entity)
     const found = async (text: string) =>
-      (await store().identities.mentioning(accountId, JSON.stringify(text))).map(({ kind, name }) => `${kind} ${name}`)
+      (await store().identities.mentioning(accountId, JSON.stringify(text), undefined, 10)).map(({ kind, name }) => `${kind} ${name}`)
     expect(await found(arn)).to.deep.equal(['group g', 'role attached', 'user attached', 'user bounded'])
+    const page = async (after: Parameters<Identities['mentioning']>[2], limit: number) =>
+      (await store().identities.mentioning(accountId, JSON.stringify(arn), after, limit)).map(({ kind, name }) => `${kind} ${name}`)
+    expect(await page(undefined, 2)).to.deep.equal(['group g', 'role attached'])
+    expect(await page({ kind: 'role', name: 'ATTACHED' }, 1)).to.deep.equal(['user attached'])
+    expect(await page({ kind: 'user', name: 'attached' }, 5)).to.deep.equal(['user bounded'])
     // Wildcards of the database are characters like any other.
     for (const text of [arn.replace('_', 'x'), 'arn:aws:iam::%', '_', '%', '!']) expect(await found(text), text).to.deep.equal([])
   })

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { expect } from 'chai'
 import type { Grant } from '../../src/domain/grant.js'
-import { choicesOfGrant, placesOfUse, slotsOfUse } from '../../src/domain/grant-slots.js'
+import { choicesOfGrant, placesOfUse } from '../../src/domain/grant-slots.js'
 import { userCaller } from '../support/callers.js'
+import { slotsOfUse } from '../support/grant-slots.js'
 
 const anne = userCaller('anne')
 const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url')

@@ -9,8 +9,10 @@ import { enableKeyRotation } from '../../src/api/rotation.js'
 import { clusterIdOf } from '../../src/domain/custom-key-store.js'
 import { dayMs } from '../../src/domain/rotation.js'
 import { deleteExpiredKeys, rotateDueKeys } from '../../src/jobs/due-keys.js'
+import { CustomKeyStoreRegistry } from '../../src/service/custom-key-stores/registry.js'
 import { readiness } from '../../src/service/readiness.js'
 import { reconcile } from '../../src/service/reconcile.js'
+import { otherAccountId } from '../support/callers.js'
 import {
   claim, connected, described, disconnected, keyIn, openClaimable, password, reaches, type ClaimableStores, type Tokens,
 } from '../support/custom-key-stores.js'
@@ -76,6 +78,22 @@ describe('changes of custom key stores', function suiteOfChanges() {
       expect(JSON.stringify([open.audit.events, open.log.entries])).to.not.contain(password)
       await connected(open.services, id)
       await refused(update({ KeyStorePassword: password }), 'CustomKeyStoreInvalidStateException')
+    })
+
+    it('knows no cluster of another account, whatever token it is of', async () => {
+      const { store } = open.services
+      const customKeyStores = new CustomKeyStoreRegistry(store, [
+        { keyStore: 'one', clusterId: 'cluster-abcdefg2222', accountId: otherAccountId },
+        { keyStore: 'two', clusterId: clusterIdOf('two'), accountId: otherAccountId },
+      ])
+      await customKeyStores.load()
+      const texts = new Set<string>()
+      for (const CloudHsmClusterId of ['cluster-abcdefg2222', clusterIdOf('two'), 'cluster-abcdefg2345']) {
+        const updating = call({ ...open.services, customKeyStores }, updateCustomKeyStore, { CustomKeyStoreId: id, CloudHsmClusterId })
+        const { message } = await refused(updating, 'CloudHsmClusterNotFoundException')
+        texts.add(message.replace(CloudHsmClusterId, 'ID'))
+      }
+      expect(texts.size).to.equal(1)
     })
 
     it('takes another cluster id of the same token only', async () => {

@@ -9,7 +9,8 @@ const enough = { perSecond: 1_000_000, burst: 1_000_000 }
 export const someRates: RateLimits = { account: enough, principalAction: enough, accounts: {}, actions: {} }
 /** As a server has them. */
 export const somePlaces: PlaceLimits = {
-  inFlightMax: 1_024, inFlightPerAccountMax: 512, atWorkPerAccountMax: 64, slowPerAccountMax: 4, waitMsMax: 10_000,
+  inFlightMax: 1_024, inFlightPerAccountMax: 512, atWorkPerAccountMax: 64, slowPerAccountMax: 4, heavyPerAccountMax: 1,
+  waitMsMax: 10_000,
 }
 
 export function admissionWith(

@@ -4,17 +4,27 @@ import type { Contract, Input, Output } from '../../src/api/shape.js'
 import type { ApprovalRule } from '../../src/domain/approval.js'
 import type { Caller } from '../../src/domain/caller.js'
 import { builtInPolicy } from '../../src/domain/policy/managed-policies.js'
+import type { Store } from '../../src/ports/store.js'
 import type { Services } from '../../src/service/services.js'
 import { administrator, identityPolicy, userCaller } from './callers.js'
 import { refused } from './refusal.js'
 import { call } from './services.js'
 
-const approverPolicy = 'arn:aws:iam::aws:policy/ClavigerApprover'
+export const approverPolicy = 'arn:aws:iam::aws:policy/ClavigerApprover'
 const mayApprove = identityPolicy(builtInPolicy(approverPolicy)?.document ?? '{}', approverPolicy)
 
 /** A user of `storeUsers` who may decide about requests, where a rule names it. */
 export function approver(name: string, of: Partial<Caller> = {}): Caller {
   return userCaller(name, [mayApprove], { accessKeyId: '', ...of })
+}
+
+/** The users who are there, as `approver` has them: what their policies of then let is asked again when it counts. */
+export async function storeApprovers({ identities }: Store, ...callers: readonly Caller[]): Promise<void> {
+  for (const { accountId, userName = '' } of callers) {
+    const user = await identities.get(accountId, 'user', userName)
+    if (!user) throw new Error(`there is no user ${userName}`)
+    await identities.update({ ...user, attachedPolicies: [...user.attachedPolicies, approverPolicy] })
+  }
 }
 
 /** The administrator, as it comes without an access key: there is none in the store. */

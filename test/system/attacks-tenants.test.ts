@@ -37,19 +37,20 @@ describe('an attack from another account', function suiteOfTenants() {
   const on = suite({ settings: { accountId } })
   /** With every right in its own account. */
   let mallory: Tenant
-  let keys: Readonly<Record<'enabled' | 'disabled' | 'signing', string>>
+  let keys: Readonly<Record<'enabled' | 'disabled' | 'signing' | 'open', string>>
 
   before(async () => {
     await newAccount(on.server, otherAccountId)
     mallory = await newAdministrator(on.server, 'mallory', otherAccountId)
     const [enabled, disabled] = [(await on.newKey()).id, (await on.newKey()).id]
-    keys = { enabled, disabled, signing: (await on.newKey({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' })).id }
+    const open = (await on.newKey()).id
+    keys = { enabled, disabled, open, signing: (await on.newKey({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' })).id }
     await on.kms.disableKey({ KeyId: disabled })
     await on.kms.createAlias({ AliasName: 'alias/there', TargetKeyId: enabled })
   })
 
   const names = () => [
-    ...Object.values(keys).map(id => keyArn(accountId, id)), keyArn(accountId, missingKeyId), keyArn(missingAccountId, missingKeyId),
+    ...[keys.enabled, keys.disabled, keys.signing, missingKeyId].map(id => keyArn(accountId, id)), keyArn(missingAccountId, missingKeyId),
     keyArn(missingAccountId, keys.enabled),
   ]
   const aliases = () => [aliasArn(accountId, 'there'), aliasArn(accountId, 'not-there'), aliasArn(missingAccountId, 'there')]
@@ -79,6 +80,32 @@ describe('an attack from another account', function suiteOfTenants() {
       expect(one?.code, operation).to.equal('NotFoundException')
       expect(one?.message.replace(keys.enabled, missingKeyId)).to.equal(other?.message)
     }
+  })
+
+  it('learns nothing by the bare id of the key of a ciphertext, nor by one that it is not of', async () => {
+    await ask(on.server, 'kms', 'PutKeyPolicy', { KeyId: keys.open, Policy: openToAll })
+    const { CiphertextBlob: blob = new Uint8Array() } = await on.kms.encrypt({ KeyId: keys.enabled, Plaintext: Buffer.from('x') })
+    const CiphertextBlob = Buffer.from(blob).toString('base64')
+    const own = await ask(mallory, 'kms', 'CreateKey')
+    const { KeyMetadata: { KeyId: DestinationKeyId } } = JSON.parse(own.body) as { KeyMetadata: { KeyId: string } }
+    const asking: readonly (readonly [operation: string, input: (id: string) => object])[] = [
+      ['Decrypt', KeyId => ({ CiphertextBlob, KeyId })],
+      ['Decrypt', KeyId => ({ KeyId, DryRun: true, DryRunModifiers: ['IGNORE_CIPHERTEXT'] })],
+      ['ReEncrypt', SourceKeyId => ({ CiphertextBlob, SourceKeyId, DestinationKeyId })],
+      ['ReEncrypt', id => ({ CiphertextBlob, SourceKeyId: DestinationKeyId, DestinationKeyId: id })],
+    ]
+    for (const [operation, input] of asking) {
+      const answers: Answer[] = []
+      for (const id of [missingKeyId, keys.enabled, keys.disabled, keys.signing]) {
+        const { answer, records } = await attempted(on, () => ask(mallory, 'kms', operation, input(id)))
+        expect(codesOf(records)).to.deep.equal(['NotFoundException'])
+        answers.push({ ...answer, body: answer.body.replaceAll(id, 'ID'), message: answer.message.replaceAll(id, 'ID') })
+      }
+      expect(answers[0]).to.include(refusedAt('kms', 'NotFoundException'))
+      for (const answer of answers) expect(told(answer), operation).to.deep.equal(answers[0] && told(answers[0]))
+    }
+    // Whom its policy lets may name it so: with another code, or nothing was shown.
+    expect(await ask(mallory, 'kms', 'Decrypt', { CiphertextBlob, KeyId: keys.open })).to.include(refusedAt('kms', 'IncorrectKeyException'))
   })
 
   it('learns nothing by ciphertexts: one of a key that there is and one of a key that there is not are the same', async () => {

@@ -31,7 +31,9 @@ async function momentBetween(): Promise<number> {
 
 describe('LookupEvents', function suiteOfLookups() {
   this.timeout(60_000)
-  const on = suite({ settings: { accountId, audit: { segmentBytes: 65_536 } } })
+  const on = suite({ settings: {
+    accountId, audit: { segmentBytes: 65_536 }, throttle: { actions: { LookupEvents: { perSecond: 10_000 } } },
+  } })
   let [anne, bob]: readonly Tenant[] = []
   let [annesKms, bobsKms]: readonly KMS[] = []
   let shared: NewKey
@@ -79,6 +81,26 @@ describe('LookupEvents', function suiteOfLookups() {
     expect(readdirSync(join(on.server.dataDir, 'audit')).filter(file => file.endsWith('.jsonl')).length).to.be.above(1)
     const seen = await lookup(operator())
     expect(seen.map(({ eventID }) => eventID)).to.deep.equal(written.toReversed())
+  })
+
+  it('shows an account what the administrator of the installation has done to it', async () => {
+    const named = { AccountId: second, UserName: 'visited' }
+    const done = [
+      ['CreateUser', named], ['TagPrincipal', { ...named, Tags: [{ Key: 'team', Value: 'red' }] }],
+      ['AttachPolicy', { ...named, PolicyArn: 'arn:aws:iam::aws:policy/ClavigerAuditor' }], ['CreateAccessKey', named],
+    ] as const
+    for (const [operation, input] of done) {
+      const { status, json: answer } = await administration(operator(), operation, input)
+      expect(status, JSON.stringify(answer)).to.equal(200)
+    }
+    for (const [operation] of done) {
+      const arn = `arn:aws:iam::${second}:user/visited`
+      const [seen, ...more] = await lookup(tenant(bob), of('EventName', operation))
+      expect(more, operation).to.deep.equal([])
+      expect(seen?.resources).to.deep.equal([{ ARN: arn, type: 'AWS::IAM::User', accountId: second }])
+      expect(await lookup(tenant(bob), of('ResourceName', arn))).to.deep.include(seen)
+      expect(await lookup(tenant(anne), of('EventName', operation)), 'and to nobody else').to.deep.equal([])
+    }
   })
 
   it('answers as CloudTrail does', async () => {

@@ -2,8 +2,10 @@ import { expect } from 'chai'
 import { kmsClient, refusal } from '../support/clients.js'
 import { MovedClock } from '../support/clock.js'
 import { newAccount, newAdministrator, newTenant, type Tenant } from '../support/tenants.js'
+import { administration } from './administration-client.js'
 import { auditEvents } from './audit-records.js'
 import { rawRequest, type RawRequest } from './raw-request.js'
+import { stsRequest, unsigned } from './raw-sts.js'
 import { newKey, suite } from './suite.js'
 
 const text = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.'
@@ -73,6 +75,20 @@ describe('a user that calls one operation too often', () => {
   it('is told so before its keys are looked for or its members read', async () => {
     const refused = await on.call('GenerateRandom', '{')
     expect([refused.status, refused.json]).to.deep.equal([400, throttling])
+  })
+})
+
+describe('a user that looks through the audit log again and again', () => {
+  const clock = new MovedClock(Date.UTC(2026, 4, 5, 12))
+  const on = suite({ clock })
+
+  it('is told so soon, by default, and may still do everything else', async () => {
+    const lookup = async () => (await administration(on.server, 'LookupEvents', { MaxResults: 1 })).json.__type
+    for (let call = 0; call < 30; call++) expect(await lookup()).to.equal(undefined)
+    expect(await lookup()).to.equal('ThrottlingException')
+    expect(await on.call('ListKeys', {})).to.have.property('status', 200)
+    clock.advance(1_000)
+    expect([await lookup(), await lookup(), await lookup()]).to.deep.equal([undefined, undefined, 'ThrottlingException'])
   })
 })
 
@@ -160,4 +176,45 @@ describe('a source whose signatures fail', () => {
       ['warn', { refused: failing.length + 1, sources: 1, most: [{ source: '127.0.0.1', refused: failing.length + 1 }] }],
     ])
   })
+})
+
+describe('a source of tokens that nobody vouches for', () => {
+  const clock = new MovedClock(Date.UTC(2026, 4, 5, 12))
+  const burst = 5
+  const on = suite({ clock, settings: { throttle: { failedSignaturesPerSecond: 1, failedSignaturesBurst: burst } } })
+  const Action = 'AssumeRoleWithWebIdentity'
+  const good = {
+    Action, RoleArn: 'arn:aws:iam::111122223333:role/none', RoleSessionName: 'me', WebIdentityToken: `e30.${'e'.repeat(40)}.e30`,
+  }
+  const malformed: readonly (string | Readonly<Record<string, string>>)[] = [
+    { ...good, RoleArn: 'no' }, { ...good, RoleSessionName: '' }, { ...good, DurationSeconds: 'x' }, { Action },
+    { ...good, Policy: '{' }, { ...good, Surprise: '1' }, good, 'Action=%', `Action=${Action}&Version=1`,
+    `Action=${Action}&Action=${Action}`,
+  ]
+
+  it('leaves no more records than it may fail, whatever is wrong with the members', async () => {
+    const before = auditEvents(on.server.dataDir).length
+    const codes: string[] = []
+    for (let round = 0; round < 4; round++) {
+      for (const form of malformed) codes.push((await stsRequest(on.server, form, { tamper: unsigned })).code)
+    }
+    expect(codes.filter(code => code !== 'Throttling')).to.have.length(burst)
+    expect(codes.slice(burst).every(code => code === 'Throttling')).to.equal(true)
+    expect(auditEvents(on.server.dataDir).length - before).to.equal(burst)
+    clock.advance(2_000)
+    for (let call = 0; call < 10; call++) await stsRequest(on.server, { ...good, RoleSessionName: '' }, { tamper: unsigned })
+    expect(auditEvents(on.server.dataDir).length - before).to.equal(burst + 2)
+    // Whoever signs from the same address is let in as soon as the source may fail again.
+    clock.advance(1_000)
+    expect((await on.call('ListKeys', {})).status).to.equal(200)
+  })
+
+  for (const [at, form] of malformed.entries()) {
+    it(`may not fail more often in one way than in others: ${at + 1}`, async () => {
+      clock.advance(60_000)
+      const before = auditEvents(on.server.dataDir).length
+      await Promise.all(Array.from({ length: 4 * burst }, () => stsRequest(on.server, form, { tamper: unsigned })))
+      expect(auditEvents(on.server.dataDir).length - before).to.equal(burst)
+    })
+  }
 })

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ExpressionBuilder, Kysely } from 'kysely'
 import type { ApprovalRequest, ApprovalStatus } from '../../domain/approval.js'
-import type { ApprovalFilter, Approvals } from '../../ports/approvals.js'
+import type { ApprovalFilter, Approvals, Unsettled } from '../../ports/approvals.js'
 import { StaleWriteError } from '../../ports/keys.js'
 import type { AuthenticatedRows } from './rows.js'
 import type { ApprovalRequestRow, Tables } from './schema.js'
@@ -64,11 +64,15 @@ export class SqlApprovals implements Approvals {
     return Number(count)
   }
 
-  async unsettled(now: number, limit: number): Promise<readonly string[]> {
-    const rows = await this.#db.selectFrom('approval_requests').select('id')
+  async unsettled(now: number, after: Unsettled | undefined, limit: number): Promise<readonly Unsettled[]> {
+    const rows = await this.#db.selectFrom('approval_requests').select(['id', 'created_at'])
       .where(eb => eb.or([eb('status', '=', 'EXECUTING'), eb.and([eb('status', '=', 'PENDING'), eb('expires_at', '<=', now)])]))
-      .orderBy('created_at').limit(limit).execute()
-    return rows.map(({ id }) => id)
+      .$if(after !== undefined, query => query.where(eb => eb.or([
+        eb('created_at', '>', after?.createdAt ?? 0),
+        eb.and([eb('created_at', '=', after?.createdAt ?? 0), eb('id', '>', after?.id ?? '')]),
+      ])))
+      .orderBy('created_at').orderBy('id').limit(limit).execute()
+    return rows.map(({ id, created_at: createdAt }) => ({ id, createdAt }))
   }
 
   async removeEndedBefore(time: number): Promise<number> {

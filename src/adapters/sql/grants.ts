@@ -75,6 +75,19 @@ export class SqlGrants implements Grants {
     })
   }
 
+  /** The names of their slots begin with them, and a blank. */
+  async holding(region: string, keyId: string, holders: readonly string[]): Promise<ReadonlySet<string>> {
+    if (holders.length === 0) return new Set()
+    const asked = sql.join(holders.map(holder => sql`(${holder}, ${`${holder} `}, ${`${holder}!`})`))
+    const { rows } = await sql<{ readonly holder: string }>`
+      with asked(holder, first, beyond) as (values ${asked})
+      select holder from asked where exists (
+        select 1 from grant_slots
+        where region = ${region} and key_id = ${keyId} and slot >= asked.first and slot < asked.beyond
+      )`.execute(this.#db)
+    return new Set(rows.map(({ holder }) => holder))
+  }
+
   /** Most are empty: one query for all of them says which are not. */
   async inSlots(region: string, keyId: string, slots: readonly Slot[]): Promise<readonly (readonly Grant[])[]> {
     if (slots.length === 0) return []

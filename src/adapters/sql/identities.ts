@@ -86,12 +86,18 @@ export class SqlIdentities implements Identities {
     return Number(count)
   }
 
-  async mentioning(accountId: string, text: string): Promise<readonly IdentityEntity[]> {
+  async mentioning(
+    accountId: string, text: string, after: Pick<IdentityEntity, 'kind' | 'name'> | undefined, limit: number,
+  ): Promise<readonly IdentityEntity[]> {
     // `like` may or may not tell letters apart by their case: more is found then, never less.
     const pattern = `%${text.replace(/[%_!]/g, '!$&')}%`
     const rows = await this.#db.selectFrom('identities').selectAll()
       .where('account_id', '=', accountId).where(sql<boolean>`content like ${pattern} escape '!'`)
-      .orderBy('kind').orderBy('name_key')
+      .$if(after !== undefined, query => query.where(eb => eb.or([
+        eb('kind', '>', after?.kind ?? ''),
+        eb.and([eb('kind', '=', after?.kind ?? ''), eb('name_key', '>', nameKey(after?.name ?? ''))]),
+      ])))
+      .orderBy('kind').orderBy('name_key').limit(limit)
       .execute()
     await this.#rows.verifyAll('identities', rows)
     return rows.map(row => entityOf<EntityKind>(row))

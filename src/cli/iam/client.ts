@@ -2,6 +2,7 @@ import { createHash, createHmac, randomUUID, type Hash, type Hmac } from 'node:c
 import http, { type OutgoingHttpHeaders } from 'node:http'
 import https from 'node:https'
 import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import { iamTargetPrefix } from '../../api/iam/operations.js'
 import type { Contract, Input, Members, Output, Shape } from '../../api/shape.js'
 import { UnusableInput } from '../../inspect.js'
@@ -10,6 +11,9 @@ import { connectionTo, type Connection } from '../connection.js'
 
 /** Longest wait for an answer. */
 const answerMsMax = 60_000
+/** Between one throttled call and the next, and how often: half a minute in all. */
+const throttledMs = 500
+const throttledMax = 60
 
 /** A refusal by the service; `name` is its code. */
 export class RefusedCall extends Error {
@@ -52,9 +56,19 @@ export class IamClient {
 
   /** Throws RefusedCall, and an Error that says so when no answer came. */
   async call<C extends Contract>(contract: C, input: Sent<NoInfer<C>>): Promise<Output<C>> {
-    const { status, text } = await this.#send(contract.name, JSON.stringify(input))
+    const { status, text } = await this.#answered(contract.name, JSON.stringify(input))
     if (status !== 200) throw withExamples(refusalOf(status, text), input)
     return (contract.output ? read({ type: 'structure', members: contract.output }, JSON.parse(text)) : undefined) as Output<C>
+  }
+
+  /** What was throttled had no effect: it is sent again, as SDKs do. */
+  async #answered(operation: string, body: string): Promise<Answer> {
+    for (let throttled = 1; ; throttled++) {
+      const answer = await this.#send(operation, body)
+      if (answer.status === 200 || refusalOf(answer.status, answer.text).name !== 'ThrottlingException') return answer
+      if (throttled >= throttledMax) return answer
+      await setTimeout(throttledMs)
+    }
   }
 
   async #send(operation: string, body: string): Promise<Answer> {

@@ -3,10 +3,13 @@ import {
 } from '../../domain/approval.js'
 import type { Caller } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
+import { decideByPolicies } from '../../domain/policy/decide.js'
 import { StaleWriteError } from '../../ports/keys.js'
+import { Access } from '../authorization/access.js'
 import type { Call } from '../operation.js'
 import type { Services } from '../services.js'
 import { execute } from './execute.js'
+import { callerOf, requesterOf } from './requester.js'
 
 /** How often a decision is made anew because another came first. */
 const attemptsMax = 10
@@ -34,7 +37,7 @@ export function approve(id: string, call: Deciding, services: Services): Promise
     // Tried again by an SDK that never saw the answer.
     if (isMine && request.status !== 'PENDING') return request
     requirePending(request, services)
-    const approved = isMine ? request : withDecision(request, 'APPROVED', call, services)
+    const approved = isMine ? request : await withDecision(request, 'APPROVED', call, services)
     const standing = await standingApprovals(approved, rule, services)
     const { store: { approvals }, dualControl: { owner } } = services
     if (standing.length < rule.approvals) return isMine ? request : approvals.update(approved)
@@ -49,20 +52,40 @@ export function reject(id: string, reason: string | undefined, call: Deciding, s
     requireApprover(request, 'RejectRequest', call.caller, services)
     if (hasDecided(request, 'REJECTED', call.caller)) return request
     requirePending(request, services)
-    const rejected = withDecision(request, 'REJECTED', call, services, reason)
+    const rejected = await withDecision(request, 'REJECTED', call, services, reason)
     return services.store.approvals.update({ ...rejected, status: 'REJECTED', endedAt: services.clock.now() })
   })
 }
 
-/** The approvals that count now: also their principals must still be there, and not somebody else of their name. */
+/** The approvals that count now: of those who could still give them. */
 export async function standingApprovals(
-  request: ApprovalRequest, rule: ApprovalRule, { identities }: Services,
+  request: ApprovalRequest, rule: ApprovalRule, services: Services,
 ): Promise<readonly ApprovalDecision[]> {
   const standing: ApprovalDecision[] = []
-  for (const one of countedApprovals(request, rule)) {
-    if ((await identities.uniqueId(one.principalArn)).id === one.uniqueId) standing.push(one)
-  }
+  for (const one of countedApprovals(request, rule)) if (await mayStillApprove(one, request, services)) standing.push(one)
   return standing
+}
+
+/**
+ * Whether the principal is still there, not somebody else of its name, its session not revoked, and its policies of now allow it what they
+ * allowed then. Its access key may be another by now.
+ */
+async function mayStillApprove(
+  { approver, sourceIp, secureTransport = false, requestId }: ApprovalDecision, { id, region }: ApprovalRequest, services: Services,
+): Promise<boolean> {
+  const operation = services.dualControl.operation('iam', 'ApproveRequest')
+  if (!approver || !operation) return false
+  try {
+    const caller = await callerOf({ ...approver, accessKeyId: '' }, services)
+    const access = new Access({
+      caller, region, operation, origin: { requestId, sourceIp, userAgent: '', secureTransport }, input: { ApprovalRequestId: id },
+      time: services.clock.now(), dryRun: false, measurements: undefined,
+    }, services, { resource() {}, decided() {} })
+    return decideByPolicies(access.questionOf({ action: 'claviger:ApproveRequest', resource: '*' })).allowed
+  } catch (error) {
+    if (error instanceof KmsError) return false
+    throw error
+  }
 }
 
 function hasDecided({ decisions }: ApprovalRequest, decision: ApprovalDecision['decision'], caller: Caller): boolean {
@@ -100,13 +123,15 @@ function requirePending(request: ApprovalRequest, { clock }: Services): void {
   throw new KmsError('KMSInvalidStateException', `Approval request ${request.id} is not pending any more: it is ${status}.`)
 }
 
-function withDecision(
-  request: ApprovalRequest, decision: ApprovalDecision['decision'], { caller, requestId, access }: Deciding, { clock }: Services,
+async function withDecision(
+  request: ApprovalRequest, decision: ApprovalDecision['decision'], { caller, requestId, access }: Deciding, services: Services,
   reason?: string,
-): ApprovalRequest {
+): Promise<ApprovalRequest> {
+  const { sourceIp, secureTransport } = access.facts.origin
   const made: ApprovalDecision = {
     decision, ...actingPrincipal(caller), callerArn: caller.arn,
-    sourceIp: access.facts.origin.sourceIp, at: clock.now(), requestId, ...reason !== undefined && { reason },
+    sourceIp, secureTransport, approver: await requesterOf(caller, services), at: services.clock.now(), requestId,
+    ...reason !== undefined && { reason },
   }
   return { ...request, decisions: [...request.decisions, made] }
 }

@@ -1,10 +1,9 @@
 import type { Requester, RequesterSession } from '../../domain/approval.js'
 import { originOf, type Caller, type CallerSession } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
-import type { Role, User } from '../../domain/identity.js'
 import { compilePolicyText } from '../../domain/policy/compile.js'
 import { callerOfAccount, callerOfRole, callerOfUser } from '../identities/callers.js'
-import type { IdentityDirectory, Principal } from '../identities/directory.js'
+import { isRole, isUser, type IdentityDirectory, type Principal } from '../identities/directory.js'
 import type { Services } from '../services.js'
 
 /** What must be kept of a caller so that it can be asked later what it may do. Throws for one of whom not all can be kept. */
@@ -74,14 +73,6 @@ function isRevoked({ issuedAt }: RequesterSession, { entity: { sessionsRevokedAt
 function restored({ tags: _, policies, ...session }: RequesterSession): CallerSession & { readonly name: string } {
   if (!policies) return session
   return { ...session, policies: policies.map(({ name, document }) => compilePolicyText(document, { name, kind: 'limit' })) }
-}
-
-function isUser(principal: Principal): principal is Principal & { readonly entity: User } {
-  return principal.entity.kind === 'user'
-}
-
-function isRole(principal: Principal): principal is Principal & { readonly entity: Role } {
-  return principal.entity.kind === 'role'
 }
 
 function gone({ arn }: Requester, why: string): KmsError {

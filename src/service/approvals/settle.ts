@@ -1,11 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AuditEvent } from '../../domain/audit-chain.js'
 import { statusAt, type ApprovalRequest } from '../../domain/approval.js'
+import type { Unsettled } from '../../ports/approvals.js'
 import type { Clock } from '../../ports/clock.js'
 import { serviceEventOn } from '../service-event.js'
 import type { Services } from '../services.js'
 
 const batchMax = 100
+/** Looked at in one round of the job; those behind them come in the next, when these have ended. */
+const lookedAtMax = 10_000
 /** What another process executes is left to it for so long. Longer than any call may take. */
 const executionMsMax = 2 * 3_600_000
 /** How long a request that has ended can be looked at. The audit log has it for longer. */
@@ -18,7 +21,7 @@ const keptMs = 90 * 86_400_000
 export async function settleApprovals(services: Services, alone: boolean): Promise<number> {
   const { store: { approvals }, clock, log } = services
   let ended = 0
-  for (const id of await approvals.unsettled(clock.now(), batchMax)) {
+  for await (const id of unsettled(clock.now(), services)) {
     await nextTurn()
     try {
       if (await expire(id, services) || await interrupt(id, services, alone)) ended++
@@ -35,13 +38,21 @@ export async function settleApprovals(services: Services, alone: boolean): Promi
  * waits once more. To be called while no call is served.
  */
 export async function endAllApprovals(services: Services): Promise<number> {
-  for (let ended = 0, before = -1; ;) {
-    // Of a batch in which nothing could be ended there would be another, and another.
-    if (ended === before) return ended
-    before = ended
-    for (const id of await services.store.approvals.unsettled(Number.MAX_SAFE_INTEGER, batchMax)) {
-      if (await end(id, 'EXPIRED', services, ({ status }) => status === 'PENDING') || await interrupt(id, services, true)) ended++
-    }
+  let ended = 0
+  for await (const id of unsettled(Number.MAX_SAFE_INTEGER, services, Infinity)) {
+    if (await end(id, 'EXPIRED', services, ({ status }) => status === 'PENDING') || await interrupt(id, services, true)) ended++
+  }
+  return ended
+}
+
+/** Each once: one that cannot be ended does not stand in the way of those behind it. */
+async function* unsettled(now: number, { store: { approvals } }: Services, max = lookedAtMax): AsyncGenerator<string> {
+  for (let after: Unsettled | undefined, count = 0; count < max;) {
+    const batch = await approvals.unsettled(now, after, batchMax)
+    for (const { id } of batch) yield id
+    count += batch.length
+    after = batch.at(-1)
+    if (batch.length < batchMax) return
   }
 }
 

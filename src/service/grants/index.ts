@@ -8,6 +8,11 @@ import type { Store } from '../../ports/store.js'
 const cachedPerKeyMax = 20_000
 const cachedMax = 200_000
 const cachedKeysMax = 20_000
+/** Slots of one holder, which its calls choose: beyond it go its own, and no others. */
+const cachedPerHolderMax = 2_000
+/** Holders known to have no grant: of one key, where the oldest goes, and of all. Anybody can be one, of any account. */
+const strangersPerKeyMax = 1_000
+const strangersMax = 100_000
 
 /** What is known of the grants of one key. */
 interface KeyGrants {
@@ -15,8 +20,13 @@ interface KeyGrants {
   any: boolean
   /** Counts changes: what was read before one must not be remembered after it. */
   changes: number
-  /** What stands in each slot that was looked into: by holder, and then by selector, so that few texts are made and many compared. */
+  /**
+   * What stands in each slot that was looked into: by holder, and then by selector, so that few texts are made and many compared. Only of
+   * holders that have a grant on the key.
+   */
   readonly holders: Map<string, Map<string, readonly Grant[]>>
+  /** Holders that have none: so whoever was given nothing leaves one word here, however many contexts it thinks of. */
+  readonly strangers: Set<string>
   /** Slots and grants in there. */
   size: number
 }
@@ -32,6 +42,7 @@ export class GrantIndex {
   readonly #genuine = new WeakMap<Grant, Grant>()
   #generation: number
   #cached = 0
+  #strangers = 0
   /** Counts changes of any key. */
   #changes = 0
 
@@ -63,11 +74,15 @@ export class GrantIndex {
   }
 
   /** What `find` answers, if that needs nothing to be read: so it is for almost every call. */
-  #inMemory({ holders: known }: KeyGrants, { holders, selectors }: Places, use: GrantUse): Grant | undefined | 'not known' {
+  #inMemory({ holders: known, strangers }: KeyGrants, { holders, selectors }: Places, use: GrantUse): Grant | undefined | 'not known' {
     for (const holder of holders) {
       const slots = known.get(holder)
+      if (!slots) {
+        if (strangers.has(holder)) continue
+        return 'not known'
+      }
       for (const selector of selectors) {
-        const grants = slots?.get(selector)
+        const grants = slots.get(selector)
         if (grants === undefined) return 'not known'
         for (const grant of grants) {
           if (!grantAllows(grant, use)) continue
@@ -86,7 +101,10 @@ export class GrantIndex {
     if (!known) return
     known.any = true
     // Of the slots that it can stand in, the store chose.
-    for (const { holder, selector } of choicesOfGrant(grant).flat()) this.#dropSlot(known, holder, selector)
+    for (const { holder, selector } of choicesOfGrant(grant).flat()) {
+      if (known.strangers.delete(holder)) this.#strangers--
+      this.#dropSlot(known, holder, selector)
+    }
   }
 
   /** To be called after a grant was removed, and also when that failed. */
@@ -94,7 +112,8 @@ export class GrantIndex {
     const known = this.#changed(key)
     if (!known) return
     for (const [holder, slots] of known.holders) {
-      for (const [selector, grants] of slots) if (grants.some(grant => grant.grantId === grantId)) this.#dropSlot(known, holder, selector)
+      // It may have been the last one of its holder.
+      if ([...slots.values()].some(grants => grants.some(grant => grant.grantId === grantId))) this.#dropHolder(known, holder)
     }
   }
 
@@ -111,22 +130,26 @@ export class GrantIndex {
     return known
   }
 
-  /** What stands in the slots of a call, in their order. */
-  async #standing(key: Key, places: Places, known: KeyGrants): Promise<readonly (readonly Grant[])[]> {
+  /** What stands in the slots of a call, in their order; only of holders that have a grant. */
+  async #standing(key: Key, { holders, selectors }: Places, known: KeyGrants): Promise<readonly (readonly Grant[])[]> {
     const { changes } = known
-    const { standing, missing } = placed(known, places)
+    const isCurrent = () => changes === known.changes && this.#keys.get(nameOf(key)) === known
+    const asked = holders.filter(holder => !known.strangers.has(holder))
+    const unknown = asked.filter(holder => !known.holders.has(holder))
+    const holding = await this.#store.grants.holding(key.region, key.keyId, unknown)
+    if (isCurrent()) for (const holder of unknown) if (!holding.has(holder)) this.#rememberStranger(known, holder)
+    const { standing, missing } = placed(known, { selectors, holders: asked.filter(one => holding.has(one) || !unknown.includes(one)) })
     if (missing.length === 0) return standing
     const found = await this.#store.grants.inSlots(key.region, key.keyId, missing.map(({ slot }) => slot))
     missing.forEach(({ at }, which) => { standing[at] = found[which] ?? [] })
-    if (changes === known.changes) this.#remember(key, known, new Map(missing.map(({ slot }, which) => [slot, found[which] ?? []])))
+    if (isCurrent()) this.#remember(known, new Map(missing.map(({ slot }, which) => [slot, found[which] ?? []])))
     return standing
   }
 
-  #remember(key: Key, known: KeyGrants, read: ReadonlyMap<Slot, readonly Grant[]>): void {
-    // It may have been dropped meanwhile.
-    if (this.#keys.get(nameOf(key)) !== known) return
+  #remember(known: KeyGrants, read: ReadonlyMap<Slot, readonly Grant[]>): void {
     for (const [{ holder, selector }, grants] of read) {
       this.#dropSlot(known, holder, selector)
+      if ((known.holders.get(holder)?.size ?? 0) >= cachedPerHolderMax) this.#dropHolder(known, holder)
       if (known.size > cachedPerKeyMax) this.#dropSlots(known)
       const slots = known.holders.get(holder) ?? new Map<string, readonly Grant[]>()
       known.holders.set(holder, slots.set(selector, grants))
@@ -134,6 +157,15 @@ export class GrantIndex {
       this.#cached += sizeOf(grants)
     }
     this.#makeRoom()
+  }
+
+  #rememberStranger(known: KeyGrants, holder: string): void {
+    const { strangers } = known
+    const [oldest] = strangers
+    if (strangers.size >= strangersPerKeyMax && oldest !== undefined && strangers.delete(oldest)) this.#strangers--
+    if (this.#strangers >= strangersMax) for (const one of this.#keys.values()) this.#dropStrangers(one)
+    strangers.add(holder)
+    this.#strangers++
   }
 
   async #readAgain(grant: Grant): Promise<Grant | undefined> {
@@ -144,7 +176,8 @@ export class GrantIndex {
 
   async #load(key: Key): Promise<KeyGrants> {
     const changes = this.#changes
-    const loaded: KeyGrants = { any: await this.#store.grants.any(key.region, key.keyId), changes: 0, holders: new Map(), size: 0 }
+    const any = await this.#store.grants.any(key.region, key.keyId)
+    const loaded: KeyGrants = { any, changes: 0, holders: new Map(), strangers: new Set(), size: 0 }
     if (changes !== this.#changes) return loaded
     this.#dropKey(nameOf(key))
     this.#keys.set(nameOf(key), loaded)
@@ -165,9 +198,14 @@ export class GrantIndex {
     const grants = slots?.get(selector)
     if (!slots || !grants) return
     slots.delete(selector)
-    if (slots.size === 0) known.holders.delete(holder)
     known.size -= sizeOf(grants)
     this.#cached -= sizeOf(grants)
+  }
+
+  /** So that it is asked anew whether it has any grant. */
+  #dropHolder(known: KeyGrants, holder: string): void {
+    for (const selector of known.holders.get(holder)?.keys() ?? []) this.#dropSlot(known, holder, selector)
+    known.holders.delete(holder)
   }
 
   #dropSlots(known: KeyGrants): void {
@@ -176,9 +214,17 @@ export class GrantIndex {
     known.holders.clear()
   }
 
+  #dropStrangers({ strangers }: KeyGrants): void {
+    this.#strangers -= strangers.size
+    strangers.clear()
+  }
+
   #dropKey(name: string): void {
     const known = this.#keys.get(name)
-    if (known) this.#dropSlots(known)
+    if (known) {
+      this.#dropSlots(known)
+      this.#dropStrangers(known)
+    }
     this.#keys.delete(name)
   }
 
@@ -188,7 +234,7 @@ export class GrantIndex {
     this.#generation = generation
     this.#changes++
     this.#keys.clear()
-    this.#cached = 0
+    this.#cached = this.#strangers = 0
   }
 }
 

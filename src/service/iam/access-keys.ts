@@ -19,8 +19,9 @@ function onUser(action: string) {
 }
 
 /** The user that the call is about, as it is stored. */
-async function userOf({ input, scope, caller, permitted }: Call<OfUser>, services: Services): Promise<User> {
-  return checkPermitted(await storedEntity(services, accountIdOf(input, scope), 'user', ownUser(input, caller)), permitted)
+async function userOf(call: Call<OfUser>, services: Services): Promise<User> {
+  const { input, scope, caller } = call
+  return checkPermitted(await storedEntity(services, accountIdOf(input, scope), 'user', ownUser(input, caller)), call)
 }
 
 /**

@@ -14,7 +14,7 @@ export async function change<K extends Subject['kind']>(
 ): Promise<EntityOf<K>> {
   const accountId = accountIdOf(call.input, call.scope)
   return inTurn(accountId, services, async () => {
-    const stored = checkPermitted(await storedEntity(services, accountId, subject.kind, subject.name), call.permitted)
+    const stored = checkPermitted(await storedEntity(services, accountId, subject.kind, subject.name), call)
     const changed = await decide(stored)
     if (!changed) return stored
     if (isPrincipal(stored) && isPrincipal(changed)) await checkLockout(call, stored, changed, services)

@@ -1,7 +1,7 @@
 import * as api from '../../api/iam/decisions.js'
 import type { Caller } from '../../domain/caller.js'
 import { KmsError } from '../../domain/errors.js'
-import { identityQuotas, sessionSeconds, type Role, type User } from '../../domain/identity.js'
+import { identityQuotas, sessionSeconds } from '../../domain/identity.js'
 import { compilePolicyText } from '../../domain/policy/compile.js'
 import { explain } from '../../domain/policy/explain.js'
 import { documentCharacters } from '../../domain/policy/size.js'
@@ -9,7 +9,7 @@ import { parsePrincipal, type PrincipalRef } from '../../domain/principal.js'
 import { Access, type Asked } from '../authorization/access.js'
 import type { DecisionRecord } from '../call-record.js'
 import { callerOfRole, callerOfUser } from '../identities/callers.js'
-import type { Principal } from '../identities/directory.js'
+import { isRole, isUser } from '../identities/directory.js'
 import { onAccount, type Operation, type Permission } from '../operation.js'
 import type { Services } from '../services.js'
 import { approvalOf } from './explained-approval.js'
@@ -96,14 +96,6 @@ async function callerOf(input: ExplainInput, { identities, clock }: Services): P
     name: ref.kind === 'session' ? ref.session : sessionName, issuedAt: now, expiresAt: now + sessionSeconds.default * 1000,
     ...input.SessionPolicy !== undefined && { policies: [sessionPolicy(input.SessionPolicy)] },
   })
-}
-
-function isUser(principal: Principal): principal is Principal & { readonly entity: User } {
-  return principal.entity.kind === 'user'
-}
-
-function isRole(principal: Principal): principal is Principal & { readonly entity: Role } {
-  return principal.entity.kind === 'role'
 }
 
 function sessionPolicy(text: string) {

@@ -50,10 +50,11 @@ export const listGroups = onAccount(api.listGroups, {
 export const deleteGroup = onAccount(api.deleteGroup, {
   service: 'iam',
   permissions: on(({ GroupName: name }) => ({ kind: 'group', name }), () => ['iam:DeleteGroup']),
-  async run({ input, scope, permitted }, services) {
+  async run(call, services) {
+    const { input, scope } = call
     const accountId = accountIdOf(input, scope)
     await inTurn(accountId, services, async () => {
-      const group = checkPermitted(await storedEntity(services, accountId, 'group', input.GroupName), permitted)
+      const group = checkPermitted(await storedEntity(services, accountId, 'group', input.GroupName), call)
       const members = await membersOf(group, services)
       refuseWith(group, [...members.length > 0 ? [`remove its members (${listed(members)})`] : [], ...blockers(group)])
       await services.store.identities.remove(group)
@@ -66,10 +67,11 @@ export const deleteGroup = onAccount(api.deleteGroup, {
 export const addUserToGroup = onAccount(api.addUserToGroup, {
   service: 'iam',
   permissions: on(({ GroupName: name }) => ({ kind: 'group', name }), () => ['iam:AddUserToGroup']),
-  async run({ input, scope, permitted }, services) {
+  async run(call, services) {
+    const { input, scope } = call
     const accountId = accountIdOf(input, scope)
     await inTurn(accountId, services, async () => {
-      const group = checkPermitted(await storedEntity(services, accountId, 'group', input.GroupName), permitted)
+      const group = checkPermitted(await storedEntity(services, accountId, 'group', input.GroupName), call)
       const user = await storedEntity(services, accountId, 'user', input.UserName)
       if (user.groups.includes(group.name)) return
       const groups = [...user.groups, group.name]
@@ -83,10 +85,10 @@ export const removeUserFromGroup = onAccount(api.removeUserFromGroup, {
   service: 'iam',
   permissions: on(({ GroupName: name }) => ({ kind: 'group', name }), () => ['iam:RemoveUserFromGroup']),
   async run(call, services) {
-    const { input, scope, permitted } = call
+    const { input, scope } = call
     const accountId = accountIdOf(input, scope)
     await inTurn(accountId, services, async () => {
-      const group = checkPermitted(await storedEntity(services, accountId, 'group', input.GroupName), permitted)
+      const group = checkPermitted(await storedEntity(services, accountId, 'group', input.GroupName), call)
       const user = await storedEntity(services, accountId, 'user', input.UserName)
       if (!user.groups.includes(group.name)) {
         throw new KmsError('NoSuchEntityException', `The user ${user.name} is not in the group ${group.name}.`)

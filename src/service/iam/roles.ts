@@ -63,10 +63,11 @@ export const getRole = onAccount(api.getRole, {
   service: 'iam',
   readOnly: true,
   permissions: on(({ RoleName: name }) => ({ kind: 'role', name }), () => ['iam:GetRole']),
-  async run({ input, scope, permitted }, services) {
+  async run(call, services) {
+    const { input, scope } = call
     const accountId = accountIdOf(input, scope)
     await checkAccount(accountId, services)
-    const role = checkPermitted(await storedEntity(services, accountId, 'role', input.RoleName), permitted)
+    const role = checkPermitted(await storedEntity(services, accountId, 'role', input.RoleName), call)
     return { Role: await roleDetail(role, services.identities) }
   },
 })
@@ -113,10 +114,10 @@ export const deleteRole = onAccount(api.deleteRole, {
   service: 'iam',
   permissions: on(({ RoleName: name }) => ({ kind: 'role', name }), () => ['iam:DeleteRole']),
   async run(call, services) {
-    const { input, scope, permitted } = call
+    const { input, scope } = call
     const accountId = accountIdOf(input, scope)
     await inTurn(accountId, services, async () => {
-      const role = checkPermitted(await storedEntity(services, accountId, 'role', input.RoleName), permitted)
+      const role = checkPermitted(await storedEntity(services, accountId, 'role', input.RoleName), call)
       refuseOneself(call, role)
       refuseWith(role, blockers(role))
       await services.store.identities.remove(role)

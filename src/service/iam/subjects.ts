@@ -5,7 +5,7 @@ import type { Scope } from '../../domain/key-ref.js'
 import { entityArn } from '../../domain/principal.js'
 import type { ContextValue } from '../../domain/policy/request.js'
 import { resourceTags } from '../authorization/facts.js'
-import type { Asking, Permission } from '../operation.js'
+import type { Asking, Call, Permission } from '../operation.js'
 
 /** A member that every operation on identities has. */
 export interface OfAccount { readonly AccountId?: string }
@@ -101,12 +101,20 @@ export function mayKnow(accountId: string, { caller, services }: Asking): boolea
 
 /**
  * Throws ConflictException if what has the name now is not what the caller was allowed to work on: another of the name may have been made
- * under another path since.
+ * under another path since. If it is, with other tags or another boundary than then, the policies are asked once more.
  */
-export function checkPermitted<E extends IdentityEntity>(entity: E, permitted: readonly Permission[]): E {
+export function checkPermitted<E extends IdentityEntity>(entity: E, { permitted, access }: Pick<Call, 'permitted' | 'access'>): E {
   const arn = arnOfEntity(entity)
-  if (permitted.some(({ resource }) => resource === arn)) return entity
-  throw new KmsError('ConflictException', `${arn} was changed by another call. Retry the request.`)
+  const asked = permitted.filter(({ resource }) => resource === arn)
+  if (asked.length === 0) throw new KmsError('ConflictException', `${arn} was changed by another call. Retry the request.`)
+  const facts = toldOf(entity.accountId, entity)
+  for (const permission of asked) if (!isSame(permission, facts)) access.requirePermission({ ...permission, ...facts })
+  return entity
+}
+
+function isSame(one: Pick<Permission, 'of' | 'keys'>, other: Pick<Permission, 'of' | 'keys'>): boolean {
+  const facts = [one, other].map(({ of, keys = new Map() }) => JSON.stringify([of?.accountId, of?.tags, [...keys]]))
+  return facts[0] === facts[1]
 }
 
 const texts: Readonly<Record<EntityKind, (name: string) => string>> = {

@@ -49,10 +49,11 @@ export const getUser = onAccount(api.getUser, {
   service: 'iam',
   readOnly: true,
   permissions: on((input, { caller }) => ({ kind: 'user', name: ownUser(input, caller) }), () => ['iam:GetUser']),
-  async run({ input, scope, caller, permitted }, services) {
+  async run(call, services) {
+    const { input, scope, caller } = call
     const accountId = accountIdOf(input, scope)
     await checkAccount(accountId, services)
-    return { User: userDetail(checkPermitted(await storedEntity(services, accountId, 'user', ownUser(input, caller)), permitted)) }
+    return { User: userDetail(checkPermitted(await storedEntity(services, accountId, 'user', ownUser(input, caller)), call)) }
   },
 })
 
@@ -73,10 +74,10 @@ export const deleteUser = onAccount(api.deleteUser, {
   service: 'iam',
   permissions: on(({ UserName: name }) => ({ kind: 'user', name }), () => ['iam:DeleteUser']),
   async run(call, services) {
-    const { input: { UserName: name }, scope, permitted } = call
+    const { input: { UserName: name }, scope } = call
     const accountId = accountIdOf(call.input, scope)
     await inTurn(accountId, services, async () => {
-      const user = checkPermitted(await storedEntity(services, accountId, 'user', name), permitted)
+      const user = checkPermitted(await storedEntity(services, accountId, 'user', name), call)
       refuseOneself(call, user)
       refuseWith(user, [...await accessKeysOf(user, services), ...blockers(user)])
       await services.store.identities.remove(user)

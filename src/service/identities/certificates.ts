@@ -2,13 +2,13 @@ import { CertificateRules, sessionNameOf, type CertificateRule, type FittingRule
 import type { Caller } from '../../domain/caller.js'
 import { shownCertificate, type ClientCertificate } from '../../domain/client-certificate.js'
 import { KmsError } from '../../domain/errors.js'
-import type { Role, User } from '../../domain/identity.js'
+import type { Role } from '../../domain/identity.js'
 import { parsePrincipal } from '../../domain/principal.js'
 import type { Clock } from '../../ports/clock.js'
 import type { Log } from '../../ports/log.js'
 import type { Identity } from '../perform.js'
 import { callerOfRole, callerOfService, callerOfUser } from './callers.js'
-import type { IdentityDirectory, Principal } from './directory.js'
+import { isRole, isUser, type IdentityDirectory, type Principal } from './directory.js'
 
 interface Deps {
   readonly rules: readonly CertificateRule[]
@@ -94,12 +94,4 @@ export class CertificateCallers {
     if (issuedAt <= sessionsRevokedAt) return this.refuse(certificate, 'the sessions of its role were revoked after it was made')
     return callerOfRole(principal, { name: sessionNameOf(name), issuedAt, expiresAt })
   }
-}
-
-function isUser(principal: Principal): principal is Principal & { readonly entity: User } {
-  return principal.entity.kind === 'user'
-}
-
-function isRole(principal: Principal): principal is Principal & { readonly entity: Role } {
-  return principal.entity.kind === 'role'
 }

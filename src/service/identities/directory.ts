@@ -25,6 +25,14 @@ export interface Principal {
   readonly boundary?: CompiledPolicy
 }
 
+export function isUser(principal: Principal): principal is Principal & { readonly entity: User } {
+  return principal.entity.kind === 'user'
+}
+
+export function isRole(principal: Principal): principal is Principal & { readonly entity: Role } {
+  return principal.entity.kind === 'role'
+}
+
 /** Whether there is such a principal; `id` of the user or role behind it. */
 export interface Existence { readonly exists: boolean, readonly id?: string }
 

@@ -7,6 +7,8 @@ import { fullBucket, refill, takeToken, type Bucket, type Rate } from './token-b
 
 /** Sources that are told apart; all others are one. */
 const sourcesMax = 10_000
+/** How many of them are looked at to find one that can be forgotten. */
+const looksMax = 64
 /** Credentials that are known to have signed something. */
 const provenMax = 10_000
 /** Sources that are named in one line of the log. */
@@ -136,8 +138,15 @@ export class FailingSources {
   /** Only a source that has all its failures again may be forgotten: else one with many addresses would never run out of them. */
   #makeRoom(): boolean {
     if (this.#sources.size < sourcesMax) return true
-    const [oldest] = this.#sources
-    return oldest !== undefined && this.#forgetIfIdle(...oldest)
+    let looks = 0
+    for (const [name, source] of this.#sources) {
+      if (this.#forgetIfIdle(name, source)) return true
+      // Behind all others, so that the next look goes on from here: some that have none left must not hide those that have.
+      this.#sources.delete(name)
+      this.#sources.set(name, source)
+      if (++looks >= looksMax) break
+    }
+    return false
   }
 
   #forgetIfIdle(name: string, source: Source): boolean {

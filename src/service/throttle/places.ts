@@ -9,22 +9,27 @@ export interface PlaceLimits {
   readonly atWorkPerAccountMax: number
   /** The same of those that are slow. They take no turn of the quick ones, and leave room in the HSM for those of others. */
   readonly slowPerAccountMax: number
+  /** The same of those that read so much that one alone keeps a processor busy, also where there is one account only. */
+  readonly heavyPerAccountMax: number
   /** Longest wait for a turn. */
   readonly waitMsMax: number
 }
 
-/** `slow` takes some of the time of everybody else: of a disk or of the HSM. */
-export type Pace = 'quick' | 'slow'
+/** `slow` takes some of the time of everybody else: of a disk or of the HSM. `heavy` takes that of the processor. */
+export type Pace = 'quick' | 'slow' | 'heavy'
 
 /** Count as changes, and change nothing here. */
 const quickChanges: ReadonlySet<string> = new Set(['Encrypt', 'ReEncrypt', 'AssumeRole', 'AssumeRoleWithWebIdentity', 'GetSessionToken'])
-/** Make key pairs, or read much. */
+/** Make key pairs, or read whatever there is of an account. */
 const slowReads: ReadonlySet<string> = new Set([
-  'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext', 'GetParametersForImport', 'LookupEvents',
+  'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext', 'GetParametersForImport', 'GetAccountAuthorizationDetails',
 ])
+/** Go through megabytes of what all accounts have left. */
+const heavyReads: ReadonlySet<string> = new Set(['LookupEvents'])
 
 /** What is written is written through to the disk, which nobody else can do anything meanwhile; and some of it makes keys in the HSM. */
 export function paceOf({ name, readOnly }: { readonly name: string, readonly readOnly: boolean }): Pace {
+  if (heavyReads.has(name)) return 'heavy'
   return (readOnly ? slowReads.has(name) : !quickChanges.has(name)) ? 'slow' : 'quick'
 }
 
@@ -59,11 +64,11 @@ export class Places {
     this.#inFlight += 1
     tenant.inFlight += 1
     this.#tenants.set(account, tenant)
-    const turns = isShared ? new Turn(tenant, this.#limits) : undefined
+    const turn = new Turn(tenant, this.#limits)
     return {
-      work: async pace => turns?.take(pace),
+      work: async pace => { if (isShared || pace === 'heavy') await turn.take(pace) },
       leave: () => {
-        turns?.end()
+        turn.end()
         this.#inFlight -= 1
         tenant.inFlight -= 1
         if (tenant.inFlight === 0) this.#tenants.delete(account)
@@ -106,7 +111,8 @@ class Turn {
   }
 
   #max(pace: Pace): number {
-    return pace === 'slow' ? this.#limits.slowPerAccountMax : this.#limits.atWorkPerAccountMax
+    const { atWorkPerAccountMax: quick, slowPerAccountMax: slow, heavyPerAccountMax: heavy } = this.#limits
+    return { quick, slow, heavy }[pace]
   }
 }
 
@@ -125,5 +131,5 @@ function turnIn(waiting: (() => void)[], msMax: number): Promise<void> {
 }
 
 function newTenant(): Tenant {
-  return { inFlight: 0, atWork: { quick: 0, slow: 0 }, waiting: { quick: [], slow: [] } }
+  return { inFlight: 0, atWork: { quick: 0, slow: 0, heavy: 0 }, waiting: { quick: [], slow: [], heavy: [] } }
 }

@@ -11,11 +11,11 @@ import { rowDigest } from '../../../src/adapters/sql/rows.js'
 import type { Tables } from '../../../src/adapters/sql/schema.js'
 import { openSqlite } from '../../../src/adapters/sql/sqlite.js'
 import { ImmediateSqliteDialect } from '../../../src/adapters/sql/sqlite-dialect.js'
-import { slotsOfUse } from '../../../src/domain/grant-slots.js'
 import type { Store } from '../../../src/ports/store.js'
 import { adoptIdentities } from '../../../src/service/identities/first-identities.js'
 import { accountId, keyId, region } from '../../contract/store-samples.js'
 import { userCaller } from '../../support/callers.js'
+import { slotsOfUse } from '../../support/grant-slots.js'
 import { softwareRowAuthenticator } from '../../support/row-authenticator.js'
 
 const administrator = `arn:aws:iam::${accountId}:user/administrator`

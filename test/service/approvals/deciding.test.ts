@@ -2,9 +2,10 @@ import { expect } from 'chai'
 import { approveRequest, getApprovalRequest, listApprovalRequests, rejectRequest } from '../../../src/api/iam/approvals.js'
 import { createKey, scheduleKeyDeletion } from '../../../src/api/keys.js'
 import type { Caller } from '../../../src/domain/caller.js'
+import type { User } from '../../../src/domain/identity.js'
 import { builtInPolicy } from '../../../src/domain/policy/managed-policies.js'
 import type { Services } from '../../../src/service/services.js'
-import { approve, approver, held, reject, requester, ruleOf, shown } from '../../support/approvals.js'
+import { approve, approverPolicy, approver, held, reject, requester, ruleOf, shown, storeApprovers } from '../../support/approvals.js'
 import { accountId, identityPolicy, otherAccountId, sampleUser, userCaller } from '../../support/callers.js'
 import { refused } from '../../support/refusal.js'
 import { serviceSuite } from '../../support/service-suite.js'
@@ -16,6 +17,7 @@ const unknown = '00000000-0000-4000-8000-000000000000'
 
 describe('decisions about a call that waits', () => {
   const on = serviceSuite()
+  beforeEach(() => storeApprovers(on.store, anne, bob))
   let keyId: string
   let id: string
   beforeEach(async () => {
@@ -52,6 +54,28 @@ describe('decisions about a call that waits', () => {
     ])
   })
 
+  for (const [what, lost] of [
+    ['lost its policy', (user: User): User => ({ ...user, attachedPolicies: [] })],
+    ['is denied it', (user: User): User => ({
+      ...user, inlinePolicies: { no: '{"Statement":{"Effect":"Deny","Action":"claviger:ApproveRequest","Resource":"*"}}' },
+    })],
+    ['got a boundary that does not let it', (user: User): User => ({ ...user, boundary: 'arn:aws:iam::aws:policy/ClavigerKeyUser' })],
+  ] as const) {
+    it(`count no more when the approver ${what} since`, async () => {
+      await approve(on.services, id, anne)
+      const stored = await on.store.identities.get(accountId, 'user', 'anne')
+      if (!stored) throw new Error('anne is gone')
+      const changed = await on.store.identities.update(lost(stored))
+      on.services.identities.forget()
+      expect(await approve(on.services, id, bob)).to.include({ Status: 'PENDING', ApprovalsGiven: 1 })
+      expect(await stateNow()).to.equal('Enabled')
+      // And again when it may again.
+      await on.store.identities.update({ ...stored, revision: changed.revision })
+      on.services.identities.forget()
+      expect(await approve(on.services, id, anne)).to.include({ Status: 'DONE', ApprovalsGiven: 2 })
+    })
+  }
+
   it('never count that of the requester, under whatever session', async () => {
     const asRequester = approver('administrator')
     for (const caller of [requester, asRequester, { ...asRequester, accessKeyId: 'ANOTHER' }]) {
@@ -67,7 +91,7 @@ describe('decisions about a call that waits', () => {
     const role = `arn:aws:iam::${accountId}:role/approvers`
     await on.store.identities.insert({
       kind: 'role', accountId, name: 'approvers', path: '/', id: 'AROAAPPROVERS', createdAt: 0, revision: 1, description: '', tags: [],
-      trustPolicy: '{}', trustBindings: {}, maxSessionSeconds: 3_600, attachedPolicies: [], inlinePolicies: {},
+      trustPolicy: '{}', trustBindings: {}, maxSessionSeconds: 3_600, attachedPolicies: [approverPolicy], inlinePolicies: {},
     })
     on.restart({ rules: [ruleOf(2, [anne, { ...anne, principalArn: role }])] })
     const session = (name: string): Caller => ({

@@ -2,11 +2,12 @@ import { expect } from 'chai'
 import { createKey } from '../../../src/api/keys.js'
 import type { Contract } from '../../../src/api/shape.js'
 import type { ApprovalRequest } from '../../../src/domain/approval.js'
+import { IntegrityError } from '../../../src/ports/keys.js'
 import { endAllApprovals, settleApprovals } from '../../../src/service/approvals/settle.js'
 import type { Services } from '../../../src/service/services.js'
-import { approve, approver, held, requester, ruleOf, shown } from '../../support/approvals.js'
+import { approve, approver, held, requester, ruleOf, shown, storeApprovers } from '../../support/approvals.js'
 import { accountId } from '../../support/callers.js'
-import { Interruption } from '../../support/interruption.js'
+import { Interruption, replacing } from '../../support/interruption.js'
 import { refused } from '../../support/refusal.js'
 import { serviceSuite } from '../../support/service-suite.js'
 import { region } from '../../support/services.js'
@@ -15,6 +16,7 @@ const [anne, bob] = [approver('anne'), approver('bob')]
 
 describe('a call that was approved takes effect once', () => {
   const on = serviceSuite()
+  beforeEach(() => storeApprovers(on.store, anne, bob))
   const options = (approvals: number) => ({ rules: [ruleOf(approvals, [anne, bob], { operations: ['CreateKey'] })] })
   const make: Contract = createKey
   const keys = () => on.store.keys.list(accountId, region, undefined, 10)
@@ -48,6 +50,28 @@ describe('a call that was approved takes effect once', () => {
     expect(await outcomes([approve(on.services, id, anne), approve(on.services, id, bob)])).to.have.members(['PENDING', 'DONE'])
     expect(await keys()).to.have.length(1)
     expect(executions()).to.have.length(1)
+  })
+
+  it('or ends in its time, however many stand before it that cannot be read', async () => {
+    on.restart(options(1))
+    const id = await held(on.services, make, {}, requester)
+    const one = await on.store.approvals.get(id)
+    if (!one) throw new Error('there is no request')
+    const broken = new Set<string>()
+    for (let number = 0; number < 150; number++) {
+      const copy = { ...one, id: `${number}`.padStart(36, '0'), createdAt: one.createdAt - 1, inputHash: `${number}` }
+      expect(await on.store.approvals.insert(copy)).to.equal(true)
+      broken.add(copy.id)
+    }
+    on.clock.advance(one.expiresAt - one.createdAt)
+    const get: typeof on.store.approvals.get = async of => {
+      if (broken.has(of)) throw new IntegrityError('it was tampered with')
+      return on.store.approvals.get(of)
+    }
+    const services = on.newServices({ ...options(1), store: { ...on.store, approvals: replacing(on.store.approvals, { get }) } })
+    expect(await settleApprovals(services, true)).to.equal(1)
+    expect((await on.store.approvals.get(id))?.status).to.equal('EXPIRED')
+    expect(on.log.entries.filter(({ level }) => level === 'error')).to.have.length(150)
   })
 
   it('when they approve in two processes', async () => {

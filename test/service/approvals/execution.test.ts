@@ -10,7 +10,7 @@ import { compilePolicyText } from '../../../src/domain/policy/compile.js'
 import { newAccessKey } from '../../../src/service/credentials.js'
 import { callerOfRole, callerOfUser } from '../../../src/service/identities/callers.js'
 import { firstRoots } from '../../../src/service/roots.js'
-import { approve, approver, held, ruleOf, shown } from '../../support/approvals.js'
+import { approve, approver, held, ruleOf, shown, storeApprovers } from '../../support/approvals.js'
 import { accountId, administrator, allowing, sampleUser } from '../../support/callers.js'
 import { refused } from '../../support/refusal.js'
 import { serviceSuite } from '../../support/service-suite.js'
@@ -21,6 +21,7 @@ const operations = ['ScheduleKeyDeletion', 'PutKeyPolicy', 'CreateGrant', 'Creat
 
 describe('a call that was approved', () => {
   const on = serviceSuite()
+  beforeEach(() => storeApprovers(on.store, anne))
   let keyId: string
   let asking: Caller
   beforeEach(async () => {

@@ -1,8 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createUser, getUser } from '../../../src/api/iam/users.js'
 import { attachPolicy, createPolicy } from '../../../src/api/iam/policies.js'
+import type { User } from '../../../src/domain/identity.js'
 import { StaleWriteError } from '../../../src/ports/keys.js'
 import type { Identities } from '../../../src/ports/identities.js'
+import { identityPolicy, userCaller } from '../../support/callers.js'
 import { replacing } from '../../support/interruption.js'
 import { refused } from '../../support/refusal.js'
 import { serviceSuite } from '../../support/service-suite.js'
@@ -38,6 +41,51 @@ describe('a change of an identity', () => {
     expect(await attached()).to.deep.equal(['arn:aws:iam::aws:policy/ClavigerKeyUser', policyArn('use')])
   })
 
+  describe('that waits for its turn', () => {
+    const conditions = [
+      ['a tag', { StringEquals: { 'aws:ResourceTag/team': 'red' } }, { tags: [{ key: 'team', value: 'blue' }] }],
+      ['its boundary', { StringEquals: { 'iam:PermissionsBoundary': policyArn('use') } }, { boundary: policyArn('other') }],
+      ['that it has a boundary', { Null: { 'iam:PermissionsBoundary': 'false' } }, { boundary: undefined }],
+    ] as const
+
+    /** Attaches, and changes the user after the caller was allowed to and before its turn. */
+    async function attachedLater(Condition: object, meanwhile: (bob: User) => User) {
+      const before = await on.store.identities.get(accountId, 'user', 'bob')
+      if (!before) throw new Error('bob is gone')
+      const given = { ...before, tags: [{ key: 'team', value: 'red' }, { key: 'site', value: 'x' }], boundary: policyArn('use') }
+      await on.store.identities.update(given)
+      on.services.identities.forget()
+      const lead = userCaller('lead', [identityPolicy({
+        Version: '2012-10-17', Statement: { Effect: 'Allow', Action: 'iam:AttachUserPolicy', Resource: '*', Condition },
+      })])
+      const attaching = on.services.turns.take(`identities of ${accountId}`, async () => {
+        const begun = call(on.services, attachPolicy, { UserName: 'bob', PolicyArn: policyArn('use') }, lead)
+        begun.catch(() => {})
+        for (let turn = 0; turn < 50; turn++) await nextTurn()
+        const stored = await on.store.identities.get(accountId, 'user', 'bob')
+        if (!stored) throw new Error('bob is gone')
+        await on.store.identities.update(meanwhile(stored))
+        on.services.identities.forget()
+        return { begun }
+      })
+      return (await attaching).begun
+    }
+
+    for (const [what, condition, change] of conditions) {
+      it(`is refused when it was allowed by ${what}, which is another by then`, async () => {
+        await refused(attachedLater(condition, bob => withoutUndefined({ ...bob, ...change })), 'AccessDeniedException')
+        expect(await attached()).to.deep.equal([])
+        expect(on.audit.events.at(-1)).to.deep.include({ eventName: 'AttachPolicy', errorCode: 'AccessDeniedException' })
+      })
+    }
+
+    it('goes on when what was changed does not matter', async () => {
+      const [[, condition]] = conditions
+      await attachedLater(condition, bob => ({ ...bob, tags: [{ key: 'team', value: 'red' }], boundary: policyArn('other') }))
+      expect(await attached()).to.deep.equal([policyArn('use')])
+    })
+  })
+
   it('is given up, to be repeated, when others always come first', async () => {
     let writes = 0
     withUpdate(async () => {
@@ -71,3 +119,8 @@ describe('a change of an identity', () => {
     expect(version()).to.not.equal(before)
   })
 })
+
+function withoutUndefined(user: Omit<User, 'boundary'> & { readonly boundary?: string | undefined }): User {
+  const { boundary, ...rest } = user
+  return { ...rest, ...boundary !== undefined && { boundary } }
+}

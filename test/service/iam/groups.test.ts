@@ -3,6 +3,8 @@ import { addUserToGroup, createGroup, deleteGroup, listGroups, removeUserFromGro
 import { attachPolicy, putInlinePolicy } from '../../../src/api/iam/policies.js'
 import { getUser } from '../../../src/api/iam/users.js'
 import { createKey } from '../../../src/api/keys.js'
+import type { User } from '../../../src/domain/identity.js'
+import { sampleUser } from '../../support/callers.js'
 import { refused } from '../../support/refusal.js'
 import { serviceSuite } from '../../support/service-suite.js'
 import { accountId, call } from '../../support/services.js'
@@ -90,5 +92,16 @@ describe('groups', () => {
         await call(on.services, deleteGroup, { GroupName: 'team' })
       }
     }
+  })
+
+  it('are not deleted while they have members, behind whatever many users that only look like it', async () => {
+    await call(on.services, createGroup, { GroupName: 'dev' })
+    const put = (name: string, of: Partial<User>) => on.store.identities.insert(sampleUser(name, of))
+    for (let number = 0; number < 120; number++) await put(`a${number}`, { tags: [{ key: 'team', value: 'dev' }] })
+    for (let number = 0; number < 7; number++) await put(`z${number}`, { groups: ['dev'] })
+    on.services.identities.forget()
+    const { message } = await refused(call(on.services, deleteGroup, { GroupName: 'dev' }), 'DeleteConflictException')
+    expect(message).to.equal(
+      'Cannot delete group dev, must first remove its members (user z0, user z1, user z2, user z3, user z4 and more).')
   })
 })

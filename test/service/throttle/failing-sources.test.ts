@@ -171,6 +171,20 @@ describe('sources whose signatures fail', () => {
     await exhausted('192.0.2.4')
   })
 
+  it('that have none left do not hide those that could be forgotten, wherever they stand', async () => {
+    const address = (number: number) => `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`
+    for (let number = 0; number < 200; number++) await exhausted(address(number))
+    for (let number = 200; number < 10_000; number++) await tried(address(number))
+    // So that those with one failure are as good as new, and the 200 that stand before them are not.
+    clock.advance(1_000)
+    const outcomes: string[] = []
+    for (let newcomer = 0; newcomer < 20; newcomer++) outcomes.push(await tried(`192.0.2.${newcomer}`))
+    // At worst the first few find only those 200, and share what one may fail.
+    expect(outcomes.slice(4)).to.deep.equal(outcomes.slice(4).map(() => 'UnrecognizedClientException'))
+    expect(await tried(address(0)), 'and none of these was forgotten').to.equal('UnrecognizedClientException')
+    expect(await tried(address(0))).to.equal('refused')
+  })
+
   it('are summed up in one line, the worst by name, and only when there were any', async () => {
     sources.report()
     await exhausted('192.0.2.1')

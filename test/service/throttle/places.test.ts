@@ -96,6 +96,22 @@ describe('turns of the calls of one account', () => {
     expect(begun.at(-1)).to.equal('slow 2')
   })
 
+  it('of heavy calls is one at a time, also where there is one account only, and takes none of the others', async () => {
+    for (const several of [true, false]) {
+      const places = placesWith({}, several)
+      const begun: string[] = []
+      const calls = await begin(places, 'a', ['heavy 1', 'heavy 2', 'heavy 3', 'slow 1', 'quick 1'], begun)
+      expect(begun).to.have.members(['heavy 1', 'slow 1', 'quick 1'])
+      await begin(places, 'b', ['heavy of b'], begun)
+      expect(begun.at(-1)).to.equal('heavy of b')
+      for (const [gone, next] of [['heavy 1', 'heavy 2'], ['heavy 2', 'heavy 3']] as const) {
+        calls.get(gone)?.leave()
+        await settle()
+        expect(begun.at(-1)).to.equal(next)
+      }
+    }
+  })
+
   it('that do not come in time are given up, and cost nobody else a turn', async () => {
     const places = placesWith({ atWorkPerAccountMax: 1, waitMsMax: 30 })
     const [first, second, third] = await entered(places, 'a', 3)
@@ -115,9 +131,10 @@ describe('turns of the calls of one account', () => {
 describe('the pace of an operation', () => {
   const paced = (pace: Pace) => [...allOperations.values()].filter(operation => paceOf(operation) === pace).map(({ name }) => name)
 
-  it('is slow for what writes, makes keys or reads much, and quick for what uses keys', () => {
+  it('is slow for what writes, makes keys or reads much, heavy for what reads the log, and quick for what uses keys', () => {
     expect(paced('slow')).to.include.members(['CreateKey', 'TagResource', 'CreateGrant', 'ImportKeyMaterial', 'GenerateDataKeyPair',
-      'GetParametersForImport', 'LookupEvents', 'ApproveRequest'])
+      'GetParametersForImport', 'GetAccountAuthorizationDetails', 'ApproveRequest'])
+    expect(paced('heavy')).to.deep.equal(['LookupEvents'])
     expect(paced('quick')).to.include.members(['Encrypt', 'Decrypt', 'ReEncrypt', 'GenerateDataKey', 'Sign', 'Verify', 'GenerateMac',
       'GenerateRandom', 'DescribeKey', 'ListKeys', 'GetApprovalRequest'])
   })

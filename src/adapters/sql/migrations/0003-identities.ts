@@ -6,7 +6,7 @@ import type { Tables } from '../schema.js'
 
 /**
  * Accounts, identities, and to which account aliases and custom key stores belong. What is there already gets its account from the service,
- * which can sign rows (service/identities/adopt.ts); until then the column is NULL, and the MACs stay good.
+ * which can sign rows (service/identities/first-identities.ts); until then the column is NULL, and the MACs stay good.
  */
 export const identities: Migration = {
   name: '0003-identities',
