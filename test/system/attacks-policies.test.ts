@@ -232,7 +232,7 @@ describe('an attack on a key policy', function suiteOfPolicies() {
       ['a pattern that goes back at every character', () => Array.from({ length: 8 }, (_, at) =>
         like(`*${long('a', 3_000)}b${at}`))],
       ['hundreds of patterns', () => [like(...Array.from({ length: 900 }, (_, at) => `*${long('a', 20)}b${at}`))]],
-      ['variables that are long', () => [like(long('${kms:EncryptionContext:a}', 1_100))]],
+      ['variables that are long', () => [like(long('${kms:EncryptionContext:a}', 500))]],
       ['ARNs in many parts', () => [{
         ArnLike: { 'kms:EncryptionContext:a': Array.from({ length: 300 }, (_, at) => `*${long('a', 40)}b:*:*:*:*:${at}`) },
       }]],
