@@ -63,3 +63,14 @@ export function entityArn(kind: 'user' | 'group' | 'role' | 'policy', { accountI
 export function sessionArn({ accountId, name: role }: Pick<NamedEntity, 'accountId' | 'name'>, sessionName: string): string {
   return `arn:aws:sts::${accountId}:assumed-role/${role}/${sessionName}`
 }
+
+const policyArn = /^arn:aws:iam::([0-9]{12}|aws):policy(\/(?:[\w+=,.@-]+\/)*)([\w+=,.@-]+)$/
+
+/** `accountId`: `aws` for a built-in one. */
+export interface PolicyRef { readonly accountId: string, readonly path: string, readonly name: string }
+
+/** What the ARN of a managed policy says; undefined if it is none. */
+export function policyRef(arn: string): PolicyRef | undefined {
+  const [, accountId, path = '', name = ''] = policyArn.exec(arn) ?? []
+  return accountId === undefined ? undefined : { accountId, path, name }
+}

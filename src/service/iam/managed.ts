@@ -2,20 +2,16 @@ import { KmsError } from '../../domain/errors.js'
 import { arnOfEntity, type ManagedPolicy } from '../../domain/identity.js'
 import type { Scope } from '../../domain/key-ref.js'
 import { builtInPolicy } from '../../domain/policy/managed-policies.js'
+import { policyRef, type PolicyRef } from '../../domain/principal.js'
 import type { Asking, Permission } from '../operation.js'
 import type { Services } from '../services.js'
 import { accountIdOf, noSuchEntity, type OfAccount } from './subjects.js'
 
-const policyArn = /^arn:aws:iam::([0-9]{12}|aws):policy(\/(?:[\w+=,.@-]+\/)*)([\w+=,.@-]+)$/
-
-/** `accountId`: `aws` for a built-in one. */
-export interface PolicyRef { readonly accountId: string, readonly path: string, readonly name: string }
-
 /** Throws InvalidArnException for what is not the ARN of a policy. */
 export function parsePolicyArn(arn: string): PolicyRef {
-  const [, accountId, path = '', name = ''] = policyArn.exec(arn) ?? []
-  if (accountId === undefined) throw new KmsError('InvalidArnException', `ARN ${arn} is not valid.`)
-  return { accountId, path, name }
+  const ref = policyRef(arn)
+  if (!ref) throw new KmsError('InvalidArnException', `ARN ${arn} is not valid.`)
+  return ref
 }
 
 interface OfPolicy extends OfAccount { readonly PolicyArn: string }

@@ -6,7 +6,7 @@ import type { PolicyDocument, PolicyKind } from '../../domain/policy/document.js
 import { builtInPolicy } from '../../domain/policy/managed-policies.js'
 import { invalidPrincipal } from '../../domain/policy/parse.js'
 import type { Bindings } from '../../domain/policy/principals.js'
-import { parsePrincipal, type PrincipalRef } from '../../domain/principal.js'
+import { parsePrincipal, policyRef, type PrincipalRef } from '../../domain/principal.js'
 import { IntegrityError } from '../../ports/keys.js'
 import type { Store } from '../../ports/store.js'
 import { WeightedCache } from '../weighted-cache.js'
@@ -16,7 +16,6 @@ import { entityWeight, entryWeight, policiesWeight, policyWeight } from '../weig
 const accountsMax = 10_000
 /** Of the other kinds each, in characters of documents and so on (weights.ts): some 10,000 usual users, or fewer heavy ones. */
 const cachedWeightMax = 8 * 1024 * 1024
-const policyArn = /^arn:aws:iam::([0-9]{12}):policy(?:\/[\w+=,.@-]+)*\/([\w+=,.@-]+)$/
 
 /** What a user or role may do, ready to be asked. */
 export interface Principal {
@@ -130,7 +129,7 @@ export class IdentityDirectory {
 
   /** Compiled; undefined if there is no such policy. Whose policies an account may attach is decided where they are attached. */
   async managedPolicy(arn: string, kind: PolicyKind): Promise<CompiledPolicy | undefined> {
-    const [, accountId = ''] = policyArn.exec(arn) ?? []
+    const { accountId = '' } = policyRef(arn) ?? {}
     return this.#remember(this.#documents, { accountId, name: `${kind} ${arn}` }, documentWeight, async () => {
       const text = await this.document(arn)
       return text === undefined ? undefined : compilePolicyText(text, { name: arn, kind })
@@ -140,8 +139,8 @@ export class IdentityDirectory {
   async document(arn: string): Promise<string | undefined> {
     const builtIn = builtInPolicy(arn)
     if (builtIn) return builtIn.document
-    const [, accountId = '', name] = policyArn.exec(arn) ?? []
-    const policy = name === undefined ? undefined : await this.entity(accountId, 'policy', name)
+    const ref = policyRef(arn)
+    const policy = ref && await this.entity(ref.accountId, 'policy', ref.name)
     return policy && arnOfEntity(policy) === arn ? policy.document : undefined
   }
 
