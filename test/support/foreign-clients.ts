@@ -62,7 +62,8 @@ export function endpointRules(home: string, url: string): string {
 
 /** A script that stands beside the compiled tests, run by the distribution's Python, which is the one that has boto3. */
 export function python(environment: Readonly<Record<string, string>>, script: string): Promise<Ended> {
-  return run('/usr/bin/python3', [fileURLToPath(new URL(`../system/${script}`, import.meta.url))], environment)
+  // It leaves nothing compiled beside them.
+  return run('/usr/bin/python3', ['-B', fileURLToPath(new URL(`../system/${script}`, import.meta.url))], environment)
 }
 
 /** Says nothing of its progress, and ends with 0 whatever the HTTP status. */

@@ -10,7 +10,8 @@ import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+
+from boto3_checks import equal, refusal_of
 
 endpoint = os.environ['AWS_ENDPOINT_URL_KMS']
 region = os.environ['AWS_DEFAULT_REGION']
@@ -26,18 +27,6 @@ def call(operation, **members):
     prepared = request.prepare()
     answer = urllib.request.urlopen(urllib.request.Request(prepared.url, prepared.body.encode(), dict(prepared.headers), method='POST'))
     return json.load(answer)
-
-
-def error_of(operation, **members):
-    try:
-        operation(**members)
-    except ClientError as error:
-        return error.response['Error']['Code'], error.response['ResponseMetadata']['HTTPStatusCode']
-    return None
-
-
-def equal(found, wanted):
-    assert found == wanted, '%r instead of %r' % (found, wanted)
 
 
 key = kms.create_key(Description='made by boto3', Tags=[{'TagKey': 'from', 'TagValue': 'boto3'}])['KeyMetadata']
@@ -58,8 +47,8 @@ equal([each['RotationType'] for each in call('ListKeyRotations', KeyId=key['KeyI
 for blob, plaintext, blob_context in blobs:
     opened = kms.decrypt(CiphertextBlob=blob, EncryptionContext=blob_context)
     equal((opened['Plaintext'], opened['KeyId']), (plaintext, key['Arn']))
-equal(error_of(kms.decrypt, CiphertextBlob=blobs[0][0]), ('InvalidCiphertextException', 400))
-equal(error_of(kms.decrypt, CiphertextBlob=blobs[0][0], EncryptionContext={**context, 'purpose': 'other'}), ('InvalidCiphertextException', 400))
+equal(refusal_of(kms.decrypt, CiphertextBlob=blobs[0][0]), ('InvalidCiphertextException', 400))
+equal(refusal_of(kms.decrypt, CiphertextBlob=blobs[0][0], EncryptionContext={**context, 'purpose': 'other'}), ('InvalidCiphertextException', 400))
 
 moved = kms.re_encrypt(CiphertextBlob=blobs[0][0], SourceEncryptionContext=context, DestinationKeyId='alias/boto3')
 equal(kms.decrypt(CiphertextBlob=moved['CiphertextBlob'], KeyId='alias/boto3')['Plaintext'], blobs[0][1])
@@ -72,13 +61,13 @@ assert 'alias/boto3' in [each['AliasName'] for page in kms.get_paginator('list_a
 json.loads(kms.get_key_policy(KeyId=key['KeyId'], PolicyName='default')['Policy'])
 
 kms.disable_key(KeyId=key['KeyId'])
-equal(error_of(kms.encrypt, KeyId=key['KeyId'], Plaintext=b'x'), ('DisabledException', 400))
+equal(refusal_of(kms.encrypt, KeyId=key['KeyId'], Plaintext=b'x'), ('DisabledException', 400))
 kms.enable_key(KeyId=key['KeyId'])
-equal(error_of(kms.describe_key, KeyId='alias/nobody'), ('NotFoundException', 400))
-equal(error_of(kms.create_alias, AliasName='alias/boto3', TargetKeyId=key['KeyId']), ('AlreadyExistsException', 400))
+equal(refusal_of(kms.describe_key, KeyId='alias/nobody'), ('NotFoundException', 400))
+equal(refusal_of(kms.create_alias, AliasName='alias/boto3', TargetKeyId=key['KeyId']), ('AlreadyExistsException', 400))
 
 deletion = kms.schedule_key_deletion(KeyId=key['KeyId'], PendingWindowInDays=7)
 equal((deletion['KeyState'], deletion['PendingWindowInDays']), ('PendingDeletion', 7))
-equal(error_of(kms.decrypt, CiphertextBlob=blobs[1][0]), ('KMSInvalidStateException', 400))
+equal(refusal_of(kms.decrypt, CiphertextBlob=blobs[1][0]), ('KMSInvalidStateException', 400))
 kms.cancel_key_deletion(KeyId=key['KeyId'])
 equal(kms.describe_key(KeyId=key['KeyId'])['KeyMetadata']['KeyState'], 'Disabled')

@@ -7,7 +7,8 @@ import os
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ClientError
+
+from boto3_checks import equal, error_of
 
 endpoint = os.environ['AWS_ENDPOINT_URL_KMS']
 region = os.environ['AWS_DEFAULT_REGION']
@@ -16,18 +17,6 @@ certificate = (os.environ['CLIENT_CERTIFICATE'], os.environ['CLIENT_KEY'])
 
 def client(**settings):
     return boto3.client('kms', endpoint_url=endpoint, region_name=region, config=Config(retries={'total_max_attempts': 1}, **settings))
-
-
-def error_of(operation, **members):
-    try:
-        operation(**members)
-    except ClientError as error:
-        return error.response['Error']['Code']
-    return None
-
-
-def equal(found, wanted):
-    assert found == wanted, '%r instead of %r' % (found, wanted)
 
 
 kms = client(client_cert=certificate, signature_version=UNSIGNED)

@@ -9,24 +9,13 @@ import tempfile
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+
+from boto3_checks import equal, error_of
 
 kms = boto3.client(
     'kms', endpoint_url=os.environ['AWS_ENDPOINT_URL_KMS'], region_name=os.environ['AWS_DEFAULT_REGION'],
     config=Config(retries={'total_max_attempts': 1}),
 )
-
-
-def error_of(operation, **members):
-    try:
-        operation(**members)
-    except ClientError as error:
-        return error.response['Error']['Code']
-    return None
-
-
-def equal(found, wanted):
-    assert found == wanted, '%r instead of %r' % (found, wanted)
 
 
 def new_key(**members):

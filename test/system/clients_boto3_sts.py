@@ -5,21 +5,10 @@ The client is as it was installed: nothing here names an endpoint, a region or a
 import os
 
 import boto3
-from botocore.exceptions import ClientError
+
+from boto3_checks import equal, refusal_of
 
 role, key = os.environ['ROLE_ARN'], os.environ['KEY_ID']
-
-
-def error_of(operation, **members):
-    try:
-        operation(**members)
-    except ClientError as error:
-        return error.response['Error']['Code'], error.response['ResponseMetadata']['HTTPStatusCode']
-    return None
-
-
-def equal(found, wanted):
-    assert found == wanted, '%r instead of %r' % (found, wanted)
 
 
 sts, kms = boto3.client('sts'), boto3.client('kms')
@@ -41,10 +30,10 @@ credentials = {to: again['Credentials'][of] for to, of in [
 chained = boto3.client('kms', **credentials)
 equal(chained.describe_key(KeyId=key)['KeyMetadata']['KeyId'], key)
 # Two session policies allow what either allows, and a Deny in one of them counts.
-equal(error_of(chained.encrypt, KeyId=key, Plaintext=b'x'), ('AccessDeniedException', 400))
+equal(refusal_of(chained.encrypt, KeyId=key, Plaintext=b'x'), ('AccessDeniedException', 400))
 
-equal(error_of(sts.assume_role, RoleArn=role + 'x', RoleSessionName='me'), ('AccessDenied', 403))
-equal(error_of(sts.assume_role, RoleArn=role, RoleSessionName='me', DurationSeconds=7200), ('ValidationError', 400))
-equal(error_of(sts.assume_role, RoleArn=role, RoleSessionName='me', Policy='{}'), ('MalformedPolicyDocument', 400))
-equal(error_of(sts.assume_role_with_web_identity, RoleArn=role, RoleSessionName='me', WebIdentityToken='none'), ('InvalidIdentityToken', 400))
-equal(error_of(sts.get_session_token), ('AccessDenied', 403))
+equal(refusal_of(sts.assume_role, RoleArn=role + 'x', RoleSessionName='me'), ('AccessDenied', 403))
+equal(refusal_of(sts.assume_role, RoleArn=role, RoleSessionName='me', DurationSeconds=7200), ('ValidationError', 400))
+equal(refusal_of(sts.assume_role, RoleArn=role, RoleSessionName='me', Policy='{}'), ('MalformedPolicyDocument', 400))
+equal(refusal_of(sts.assume_role_with_web_identity, RoleArn=role, RoleSessionName='me', WebIdentityToken='none'), ('InvalidIdentityToken', 400))
+equal(refusal_of(sts.get_session_token), ('AccessDenied', 403))
