@@ -8,7 +8,7 @@ import type { AccessKey } from '../ports/credentials.js'
 import type { Hsm } from '../ports/hsm.js'
 import type { Store } from '../ports/store.js'
 import { callerOfUser } from './identities/callers.js'
-import type { IdentityDirectory, Principal } from './identities/directory.js'
+import { isUser, type IdentityDirectory, type Principal } from './identities/directory.js'
 import { sealRoot } from './roots.js'
 import { WeightedCache } from './weighted-cache.js'
 import { callerWeight } from './weights.js'
@@ -89,7 +89,7 @@ export class AccessKeys {
 }
 
 function isOf(principal: Principal | undefined, { principalId }: AccessKey): principal is Principal & { readonly entity: User } {
-  return principal?.entity.kind === 'user' && principal.entity.id === principalId
+  return principal !== undefined && isUser(principal) && principal.entity.id === principalId
 }
 
 export interface NewAccessKey { readonly accessKey: AccessKey, readonly secret: string }

@@ -115,7 +115,7 @@ async function answer(
     await visit.enter(caller)
     await visit.begin(caller, operation)
   }
-  return permitted({ record, origin, caller, region, operation, input }, services)
+  return carryOut({ record, origin, caller, region, operation, input }, services)
 }
 
 interface Asked {
@@ -149,11 +149,11 @@ export async function performApproved({ caller: callerOf, keys, details, ...call
   return recorded(record, services, async () => {
     const caller = await callerOf()
     record.identified({ caller, region })
-    return permitted({ ...call, record, caller, approvedKeys: keys }, services)
+    return carryOut({ ...call, record, caller, approvedKeys: keys }, services)
   })
 }
 
-async function permitted(asked: Asked, services: Services): Promise<Performed> {
+async function carryOut(asked: Asked, services: Services): Promise<Performed> {
   const { record, origin, caller, region, operation, input } = asked
   const scope = { region, accountId: caller.accountId }
   operation.check(input, scope)
